@@ -1,0 +1,1 @@
+"""Queues that one process owns, in memory or in an SQLite file."""

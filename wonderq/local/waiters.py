@@ -1,0 +1,91 @@
+"""Who waits for a message: first come, first served, and a hang-up undoes the wait."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from wonderq.errors import NoSuchQueue
+from wonderq.model import Delivery
+
+
+class Waiter:
+    """One receive that waits.
+
+    @ivar queues: the queues it would take from, in its order.
+    """
+
+    __slots__ = ("queues", "consumer", "limit", "lease", "answer", "timeout")
+
+    def __init__(
+        self, queues: Sequence[str], consumer: str, limit: int, lease: float | None, answer: Deferred[list[Delivery]]
+    ) -> None:
+        self.queues = list(queues)
+        self.consumer = consumer
+        self.limit = limit
+        self.lease = lease
+        self.answer = answer
+        self.timeout: IDelayedCall | None = None
+
+
+class Waiters:
+    """All the receives that wait, by queue, in the order they came."""
+
+    def __init__(self, reactor: IReactorTime) -> None:
+        self._reactor = reactor
+        # An OrderedDict as a queue from whose middle a waiter can leave in O(1).
+        self._by_queue: dict[str, OrderedDict[Waiter, None]] = {}
+
+    def count(self, queue: str) -> int:
+        """Return how many wait for messages of C{queue}."""
+        return len(self._by_queue.get(queue, ()))
+
+    def add(self, waiter: Waiter, seconds: float) -> None:
+        """Let a receive wait; after C{seconds} it is answered with nothing."""
+        for queue in waiter.queues:
+            self._by_queue.setdefault(queue, OrderedDict())[waiter] = None
+        waiter.timeout = self._reactor.callLater(seconds, self._give_up, waiter)
+
+    def first(self, queue: str) -> Waiter | None:
+        """Return the receive that has waited longest for messages of C{queue}."""
+        waiting = self._by_queue.get(queue)
+        return next(iter(waiting)) if waiting else None
+
+    def remove(self, waiter: Waiter) -> None:
+        """Let a receive wait no longer; its answer is the caller's business."""
+        for queue in waiter.queues:
+            self._leave(queue, waiter)
+        if waiter.timeout is not None and waiter.timeout.active():
+            waiter.timeout.cancel()
+
+    def queue_deleted(self, queue: str) -> None:
+        """Let nobody wait for C{queue}; who waits for no other is told.
+
+        The answers fail with L{NoSuchQueue}.
+        """
+        for waiter in list(self._by_queue.get(queue, ())):
+            if len(waiter.queues) == 1:
+                self.remove(waiter)
+                waiter.answer.errback(NoSuchQueue("The queue was deleted."))
+            else:
+                self._leave(queue, waiter)
+                waiter.queues.remove(queue)
+
+    def dismiss(self) -> None:
+        """Answer everybody with nothing: the server stops."""
+        for waiting in list(self._by_queue.values()):
+            for waiter in list(waiting):
+                self._give_up(waiter)
+
+    def _give_up(self, waiter: Waiter) -> None:
+        self.remove(waiter)
+        waiter.answer.callback([])
+
+    def _leave(self, queue: str, waiter: Waiter) -> None:
+        waiting = self._by_queue[queue]
+        del waiting[waiter]
+        if not waiting:
+            del self._by_queue[queue]
