@@ -46,8 +46,8 @@ class IBroker(Interface):
     def publish(drafts: Sequence[Draft]) -> Deferred[list[Published]]:
         """Publish all the drafts in one transaction, in their order, or none.
 
-        @raise errors.NoSuchQueue, errors.MessageTooLarge, errors.DiskFull: nothing was published.  With more than one
-            draft the first two have a C{pointer} to the one to blame (C{/3}).
+        @raise errors.NoSuchQueue, errors.MessageTooLarge, errors.DiskFull: nothing was published.  The first two have
+            a C{pointer} to the draft to blame, by its index (C{/3}).
         """
 
     def receive(

@@ -100,6 +100,9 @@ class Draft(Struct, frozen=True, gc=False):
     priority: int = 0
 
 
+Outcome = Literal["released", "expired", "buried"]
+
+
 class Attempt(Struct, frozen=True, gc=False, rename={"start": "from", "end": "to"}):
     """One lease a message has had.
 
@@ -111,7 +114,7 @@ class Attempt(Struct, frozen=True, gc=False, rename={"start": "from", "end": "to
     consumer: str
     start: float
     end: float | None = None
-    outcome: Literal["released", "expired", "buried"] | None = None
+    outcome: Outcome | None = None
     reason: str | None = None
 
 

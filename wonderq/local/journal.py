@@ -65,7 +65,7 @@ class Survivor(NamedTuple):
     """What the rules need to know of a message to take it up again after a restart.
 
     @ivar size: bytes of its body.
-    @ivar due: store time at which its delay ends, if it has one that had not ended.
+    @ivar due: store time at which its delay ends, if it is still to come.
     @ivar receives: without the lease it may be under.
     """
 
@@ -104,8 +104,11 @@ class IJournal(Interface):
         @raise wonderq.local.journal.StoreRefused: it is in use, newer than this program, or not a store.
         """
 
-    def recover() -> Iterator[Sequence[Survivor]]:
-        """Read the store in slices of a few milliseconds each, ascending by id; C{queues} is complete from the start."""
+    def recover(now: float) -> Iterator[Sequence[Survivor]]:
+        """Read the store in slices of a few milliseconds each, ascending by id.
+
+        @param now: store time; delays that ended by then are over.
+        """
 
     def queues() -> Mapping[str, QueueSettings]:
         """Return the settings of every queue that is stored, before C{recover}."""
@@ -145,6 +148,9 @@ class IJournal(Interface):
 
     def read(message: int) -> Message | None:
         """Return a message as it is now, noted changes included; C{None}: gone."""
+
+    def since(message: int) -> float:
+        """Return the C{since} of a message that is there, without reading its body."""
 
     window = Attribute("How many delayed messages the rules shall know at a time; the rest they ask for.")
 
@@ -189,7 +195,7 @@ class MemoryJournal:
         """See L{IJournal.queues}."""
         return {}
 
-    def recover(self) -> Iterator[Sequence[Survivor]]:
+    def recover(self, now: float) -> Iterator[Sequence[Survivor]]:
         """See L{IJournal.recover}."""
         return iter(())
 
@@ -232,6 +238,10 @@ class MemoryJournal:
     def read(self, message: int) -> Message | None:
         """See L{IJournal.read}."""
         return self._messages.get(message)
+
+    def since(self, message: int) -> float:
+        """See L{IJournal.since}."""
+        return self._messages[message].since
 
     def delayed_after(self, due: float, message: int) -> Sequence[Delayed]:
         """See L{IJournal.delayed_after}."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import ceil, floor
+from math import ceil, floor, inf
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 _TICKS = 10
 """Late leases are looked for in steps of 1/10 s."""
+
+ROUNDING = 1e-6
+"""Seconds by which a timer may seem early: it was set as a difference of two floats and fires on their sum."""
 
 
 class LeaseTimers:
@@ -40,10 +43,12 @@ class LeaseTimers:
         members.add(message)
 
     def disarm(self, message: int) -> None:
-        """Stop the timer of a lease that ended otherwise."""
-        call, tick = self._calls.pop(message)
-        call.cancel()
-        self._forget(message, tick)
+        """Stop the timer of a lease, if it still runs."""
+        armed = self._calls.pop(message, None)
+        if armed is not None:
+            call, tick = armed
+            call.cancel()
+            self._forget(message, tick)
 
     def late(self, now: float) -> Iterator[int]:
         """Stop the timers of the leases that ended by C{now}, up to 1/10 s ago, and yield their messages in order."""
@@ -76,3 +81,29 @@ class LeaseTimers:
         members.discard(message)
         if not members:
             del self._ticks[tick]
+
+
+class DueTimer:
+    """One delayed call for the earliest of many due times."""
+
+    def __init__(self, reactor: IReactorTime, due: Callable[[], object]) -> None:
+        self._reactor = reactor
+        self._due = due
+        self._call: IDelayedCall | None = None
+        self._at = inf
+
+    def aim(self, at: float | None, now: float) -> None:
+        """Fire at C{at} (store time, seconds) and not before; C{None}: not at all."""
+        if at == self._at:
+            return
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        self._at = inf if at is None else at
+        if at is not None:
+            self._call = self._reactor.callLater(max(0.0, at - now), self._fire)
+
+    def _fire(self) -> None:
+        self._call = None
+        self._at = inf
+        self._due()

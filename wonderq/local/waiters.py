@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -13,21 +13,31 @@ from wonderq.model import Delivery
 
 
 class Waiter:
-    """One receive that waits.
+    """One receive, from its call to its answer.
 
-    @ivar queues: the queues it would take from, in its order.
+    @ivar queues: the queues it takes from, in its order.
+    @ivar lease: seconds, or C{None} for the setting of each queue.
+    @ivar answer: what the caller holds; cancelling it calls C{cancelled} with this waiter.
+    @ivar deliveries: what was granted to it.
+    @ivar timeout: runs while it waits.
     """
 
-    __slots__ = ("queues", "consumer", "limit", "lease", "answer", "timeout")
+    __slots__ = ("queues", "consumer", "limit", "lease", "answer", "deliveries", "timeout")
 
     def __init__(
-        self, queues: Sequence[str], consumer: str, limit: int, lease: float | None, answer: Deferred[list[Delivery]]
+        self,
+        queues: Sequence[str],
+        consumer: str,
+        limit: int,
+        lease: float | None,
+        cancelled: Callable[[Waiter], None],
     ) -> None:
         self.queues = list(queues)
         self.consumer = consumer
         self.limit = limit
         self.lease = lease
-        self.answer = answer
+        self.answer: Deferred[list[Delivery]] = Deferred(lambda _: cancelled(self))
+        self.deliveries: list[Delivery] = []
         self.timeout: IDelayedCall | None = None
 
 
@@ -55,11 +65,13 @@ class Waiters:
         return next(iter(waiting)) if waiting else None
 
     def remove(self, waiter: Waiter) -> None:
-        """Let a receive wait no longer; its answer is the caller's business."""
-        for queue in waiter.queues:
-            self._leave(queue, waiter)
-        if waiter.timeout is not None and waiter.timeout.active():
-            waiter.timeout.cancel()
+        """Let a receive wait no longer, if it does; its answer is the caller's business."""
+        if waiter.timeout is not None:
+            if waiter.timeout.active():
+                waiter.timeout.cancel()
+            waiter.timeout = None
+            for queue in waiter.queues:
+                self._leave(queue, waiter)
 
     def queue_deleted(self, queue: str) -> None:
         """Let nobody wait for C{queue}; who waits for no other is told.
@@ -76,9 +88,17 @@ class Waiters:
 
     def dismiss(self) -> None:
         """Answer everybody with nothing: the server stops."""
-        for waiting in list(self._by_queue.values()):
-            for waiter in list(waiting):
-                self._give_up(waiter)
+        for waiter in self._all():
+            self._give_up(waiter)
+
+    def fail(self, error: Exception) -> None:
+        """Fail the answers of everybody."""
+        for waiter in self._all():
+            self.remove(waiter)
+            waiter.answer.errback(error)
+
+    def _all(self) -> list[Waiter]:
+        return list(dict.fromkeys(waiter for waiting in self._by_queue.values() for waiter in waiting))
 
     def _give_up(self, waiter: Waiter) -> None:
         self.remove(waiter)
