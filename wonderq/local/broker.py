@@ -105,7 +105,7 @@ class LocalBroker(Lifetime):
         queues = [self._fitting(draft, json_pointer(index)) for index, draft in enumerate(drafts)]
         if not self._journal.has_room(sum(len(draft.body) for draft in drafts)):
             raise errors.DiskFull(retry_after=60)
-        now, wall = self._clock.now(), self._clock.wall()
+        now, wall = self._now(), self._clock.wall()
         published = []
         for draft, queue in zip(drafts, queues, strict=True):
             delay = queue.settings.delay if draft.delay is None else draft.delay
@@ -125,9 +125,9 @@ class LocalBroker(Lifetime):
         """See L{IBroker.receive}."""
         for name in queues:
             self._shelf.find(name)
-        self._shelf.catch_up(self._clock.now())
+        now = self._now()
         waiter = Waiter(queues, consumer, limit, lease, self._cancelled)
-        if not self._grant(waiter):
+        if not self._grant(waiter, now):
             if wait <= 0 or self.phase == "draining":
                 return succeed([])
             self._waiters.add(waiter, wait)
@@ -168,7 +168,7 @@ class LocalBroker(Lifetime):
     @verb
     def show_message(self, message: int) -> Deferred[MessageView]:
         """See L{IBroker.show_message}."""
-        self._shelf.catch_up(self._clock.now())
+        self._now()
         return succeed(message_view(self._shelf, message))
 
     @verb
@@ -186,7 +186,7 @@ class LocalBroker(Lifetime):
     def show_queue(self, name: str) -> Deferred[QueueView]:
         """See L{IBroker.show_queue}."""
         queue = self._shelf.find(name)
-        self._shelf.catch_up(self._clock.now())
+        self._now()
         return succeed(queue_view(self._shelf, self._waiters, queue))
 
     @verb
@@ -202,7 +202,7 @@ class LocalBroker(Lifetime):
     @verb
     def stats(self) -> Deferred[Stats]:
         """See L{IBroker.stats}."""
-        self._shelf.catch_up(self._clock.now())
+        self._now()
         queues = self._shelf.queues.values()
         return succeed(
             Stats(
@@ -213,6 +213,12 @@ class LocalBroker(Lifetime):
         )
 
     # -- what the verbs have in common --
+
+    def _now(self) -> float:
+        """Return the store time, when all that was to happen by then has happened."""
+        now = self._clock.now()
+        self._shelf.catch_up(now)
+        return now
 
     def _fitting(self, draft: Draft, pointer: str) -> Queue:
         """Return the queue of a draft that may go there."""
@@ -229,7 +235,7 @@ class LocalBroker(Lifetime):
         self, consumer: str, claims: Sequence[Claim], settle: Callable[[Entry, float], object]
     ) -> Deferred[list[bool]]:
         """Try claims in order; answer which were good."""
-        now = self._clock.now()
+        now = self._now()
         results = []
         touched: dict[Queue, None] = {}
         for claim in claims:
@@ -246,11 +252,10 @@ class LocalBroker(Lifetime):
         """Hand the ready messages of a queue to those who wait, who has waited longest first."""
         while queue.counts["ready"] and (waiter := self._waiters.first(queue.name)) is not None:
             self._waiters.remove(waiter)
-            self._grant(waiter)
+            self._grant(waiter, self._clock.now())
 
-    def _grant(self, waiter: Waiter) -> bool:
+    def _grant(self, waiter: Waiter, now: float) -> bool:
         """Lease to a receive what there is for it, and let its answer leave when that is written."""
-        now = self._clock.now()
         size = 0
         for name in waiter.queues:
             queue = self._shelf.queues[name]
