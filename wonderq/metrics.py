@@ -1,0 +1,214 @@
+"""Is it healthy, is it keeping up, who is stuck: the state of a server as Prometheus wants it.
+
+What the broker knows is read when somebody asks; only what passes by (requests, syncs, lags) is counted on the way.
+Everything runs on the reactor's thread.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from prometheus_client import (
+    GC_COLLECTOR,
+    PLATFORM_COLLECTOR,
+    PROCESS_COLLECTOR,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from twisted.copyright import version as twisted_version
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from wonderq import __version__
+from wonderq.broker import IBroker, Stats
+from wonderq.errors import NotReady, StoreUnavailable
+from wonderq.model import QueueView
+
+OTHER = "_other"
+"""The C{queue} label of all the queues beyond the limit; no queue can be named so before the limit is reached."""
+
+_SYNC_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+_REQUEST_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+
+_TOTALS = {
+    "messages_published": "Messages published.",
+    "messages_received": "Leases granted.",
+    "messages_deleted": "Messages deleted by their consumers.",
+    "messages_released": "Leases released by their consumers.",
+    "messages_buried": "Messages buried by their consumers.",
+    "lease_expiries": "Leases that ended by themselves.",
+    "dead_lettered": "Messages that became dead.",
+}
+"""The counters of L{Stats.totals}, each with what it counts."""
+
+
+class Metrics:
+    """The metrics of one server.
+
+    @param max_queues: queues with series of their own; the rest is summed as C{queue="_other"}.
+    """
+
+    def __init__(self, max_queues: int = 1000) -> None:
+        self._registry = CollectorRegistry()
+        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+            self._registry.register(collector)
+        self._fsync_seconds = Histogram(
+            "wonderq_fsync_seconds", "How long syncs of the store took.", registry=self._registry, buckets=_SYNC_BUCKETS
+        )
+        self._lag_seconds = Histogram(
+            "wonderq_reactor_lag_seconds", "How late the reactor was.", registry=self._registry, buckets=_LAG_BUCKETS
+        )
+        self._requests = Counter(
+            "wonderq_http_requests", "Requests answered.", ["route", "code"], registry=self._registry
+        )
+        self._request_seconds = Histogram(
+            "wonderq_http_request_seconds",
+            "Seconds from a complete request to its answer; receives that name a wait are the route receive_wait.",
+            ["route"],
+            registry=self._registry,
+            buckets=_REQUEST_BUCKETS,
+        )
+        self._ready = Gauge("wonderq_ready", "1 when the server is ready.", registry=self._registry)
+        Info("wonderq_build", "What is running.", registry=self._registry).info(
+            {"version": __version__, "python": platform.python_version(), "twisted": twisted_version}
+        )
+        self._queues = _Queues(max_queues)
+        self._registry.register(self._queues)
+        self._broker: IBroker | None = None
+        self._is_ready: Callable[[], bool] = lambda: False
+        self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def watch(self, broker: IBroker, ready: Callable[[], bool]) -> None:
+        """Show the queues of a broker from now on, and whether the server is ready."""
+        self._broker = broker
+        self._is_ready = ready
+
+    def synced(self, seconds: float) -> None:
+        """Count one sync of the store."""
+        self._fsync_seconds.observe(seconds)
+
+    def lagged(self, seconds: float) -> None:
+        """Count how late the reactor was once (see L{ReactorLag})."""
+        self._lag_seconds.observe(seconds)
+
+    def answered(self, route: str, code: int, seconds: float) -> None:
+        """Count one answer.
+
+        @param route: the call, one of a few names.
+        @param code: its status; 499 when the client had gone before it.
+        """
+        counted = self._counted.get((route, code))
+        if counted is None:
+            counted = self._requests.labels(route, code), self._request_seconds.labels(route)
+            self._counted[route, code] = counted
+        counted[0].inc()
+        counted[1].observe(seconds)
+
+    def render(self, accept: str) -> Deferred[tuple[str, bytes]]:
+        """Write everything.
+
+        @param accept: the Accept header of whoever asks; it decides between OpenMetrics and the older text format.
+        @return: the content type and the page.  While the broker cannot tell, its queues are left out.
+        """
+        if self._broker is None:
+            raise RuntimeError("Nothing is being watched.")
+        return self._broker.stats().addErrback(_nothing).addCallback(self._render, accept)
+
+    def _render(self, stats: Stats | None, accept: str) -> tuple[str, bytes]:
+        self._ready.set(self._is_ready())
+        self._queues.stats = stats
+        encode, content_type = choose_encoder(accept)
+        page = encode(self._registry)
+        self._queues.stats = None
+        return content_type, page
+
+
+class _Queues:
+    """Shows the queues, as a collector of prometheus_client does.
+
+    @ivar stats: what to show.
+    """
+
+    stats: Stats | None = None
+
+    def __init__(self, max_queues: int) -> None:
+        self._max_queues = max_queues
+
+    def describe(self) -> Iterable[Metric]:
+        """Name no families before there is something to show."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """See C{prometheus_client.registry.Collector}."""
+        if self.stats is None:
+            return
+        shown = self.stats.queues[: self._max_queues]
+        rest = self.stats.queues[self._max_queues :]
+        yield from _gauges([(view.name, [view]) for view in shown] + ([(OTHER, rest)] if rest else []))
+        for name, help_text in _TOTALS.items():
+            by_queue = self.stats.totals.get(name, {})
+            family = CounterMetricFamily(f"wonderq_{name}", help_text, labels=["queue"])
+            for view in shown:
+                family.add_metric([view.name], by_queue.get(view.name, 0))
+            if rest:
+                family.add_metric([OTHER], sum(by_queue.get(view.name, 0) for view in rest))
+            yield family
+
+
+def _gauges(groups: Sequence[tuple[str, Sequence[QueueView]]]) -> Iterator[Metric]:
+    """Show what queues hold now, by label."""
+    messages = GaugeMetricFamily("wonderq_queue_messages", "Messages by state.", labels=["queue", "state"])
+    size = GaugeMetricFamily("wonderq_queue_bytes", "Bytes of bodies, in every state.", labels=["queue"])
+    age = GaugeMetricFamily(
+        "wonderq_queue_oldest_message_age_seconds",
+        "Seconds since the oldest ready message became ready; 0 when none is.",
+        labels=["queue"],
+    )
+    waiting = GaugeMetricFamily("wonderq_waiting_receivers", "Receives that wait for a message.", labels=["queue"])
+    for label, views in groups:
+        for state in ("ready", "delayed", "leased", "dead"):
+            messages.add_metric([label, state], sum(getattr(view.counts, state) for view in views))
+        size.add_metric([label], sum(view.bytes for view in views))
+        age.add_metric([label], max(view.oldest_age or 0.0 for view in views))
+        waiting.add_metric([label], sum(view.waiting for view in views))
+    yield from (messages, size, age, waiting)
+
+
+class ReactorLag:
+    """Finds out how late the reactor is: a call that should have come every so often tells.
+
+    @param observe: called with the seconds.
+    @param every: seconds between two calls.
+    """
+
+    def __init__(self, reactor: IReactorTime, observe: Callable[[float], object], every: float = 1.0) -> None:
+        self._reactor = reactor
+        self._observe = observe
+        self._every = every
+        self._call: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Start to look."""
+        self._call = self._reactor.callLater(self._every, self._look, self._reactor.seconds() + self._every)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _look(self, due: float) -> None:
+        self._observe(max(0.0, self._reactor.seconds() - due))
+        self.start()
+
+
+def _nothing(failure: Failure) -> None:
+    failure.trap(NotReady, StoreUnavailable)
