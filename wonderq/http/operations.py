@@ -1,0 +1,233 @@
+"""What does each call of the protocol do: read it, call one verb, say what came of it.
+
+One function for each call, whichever server carries it.  What stands first in a function wins when several things are
+wrong: the content type, then parameters and body, then what the broker refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import NoReturn, TypeVar
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from wonderq import errors
+from wonderq.broker import IBroker
+from wonderq.http import codec, query
+from wonderq.http.call import Answer, Call
+from wonderq.http.content import check_json, check_utf8, content_type, invalid_json, kind, refuse_body, require_json
+from wonderq.http.envelopes import drafts
+from wonderq.model import (
+    DEFAULT_QUEUE,
+    MAX_DELAY,
+    MAX_ID,
+    MAX_LEASE,
+    MAX_REASON,
+    MAX_RECEIVE,
+    MAX_WAIT,
+    MIN_LEASE,
+    PRIORITIES,
+    Claim,
+    Delivery,
+    Draft,
+    MessageView,
+    Published,
+    QueueSettings,
+    QueueView,
+    consumer_name,
+    queue_name,
+    queue_settings,
+)
+
+T = TypeVar("T")
+
+_NONE: frozenset[str] = frozenset()
+_PUBLISH = frozenset(("queue", "delay", "priority"))
+_BATCH = frozenset(("queue",))
+_RECEIVE = frozenset(("cid", "limit", "queue", "wait", "lease"))
+_DELETE = frozenset(("cid", "id", "receipt"))
+_PATCH = frozenset(("cid", "id", "receipt", "lease", "delay", "bury", "reason"))
+_DEFAULT_QUEUES = (DEFAULT_QUEUE,)
+
+
+# -- messages come in --
+
+
+def publish(broker: IBroker, call: Call) -> Deferred[Answer]:
+    """C{POST /v1/publish}: the body is the message."""
+    type_ = content_type(call)
+    parameters = query.parse(call.query, _PUBLISH)
+    if kind(type_).form == "json":
+        check_json(call.body)
+    queue, delay, priority = parameters.get("queue"), parameters.get("delay"), parameters.get("priority")
+    draft = Draft(
+        call.body,
+        type_,
+        DEFAULT_QUEUE if queue is None else query.queue(queue),
+        None if delay is None else query.duration(delay, "delay", 0, MAX_DELAY),
+        0 if priority is None else query.integer(priority, "priority", 0, PRIORITIES - 1),
+    )
+    return broker.publish([draft]).addCallbacks(partial(_published, broker), _blame_queue)
+
+
+def _published(broker: IBroker, published: Sequence[Published]) -> Answer:
+    return Answer(201, b'{"messageId":%d}' % published[0].id, _durability(broker))
+
+
+def publish_batch(broker: IBroker, call: Call) -> Deferred[Answer]:
+    """C{POST /v1/publish/batch}: all the messages of a JSON array, or none."""
+    require_json(call)
+    queue = query.parse(call.query, _BATCH).get("queue")
+    batch = drafts(call.body, DEFAULT_QUEUE if queue is None else query.queue(queue))
+    return broker.publish(batch).addCallback(partial(_batch_published, broker))
+
+
+def _batch_published(broker: IBroker, published: Sequence[Published]) -> Answer:
+    ids = b",".join([b"%d" % one.id for one in published])
+    return Answer(201, b'{"messageIds":[%b]}' % ids, _durability(broker))
+
+
+def _durability(broker: IBroker) -> tuple[tuple[bytes, bytes], ...]:
+    return ((b"WonderQ-Durability", broker.durability.encode("ascii")),)
+
+
+# -- and go out --
+
+
+def receive(broker: IBroker, call: Call) -> Deferred[Answer]:
+    """C{GET /v1/consumer} and C{POST /v1/consumer}: lease messages; cancelling the Deferred ends the wait."""
+    parameters = _without_body(call, _RECEIVE)
+    consumer = consumer_name(query.required(parameters, "cid"))
+    limit, queue = parameters.get("limit"), parameters.get("queue")
+    wait, lease = parameters.get("wait"), parameters.get("lease")
+    return broker.receive(
+        _DEFAULT_QUEUES if queue is None else query.queues(queue),
+        consumer,
+        10 if limit is None else query.integer(limit, "limit", 1, MAX_RECEIVE),
+        0.0 if wait is None else query.duration(wait, "wait", 0, MAX_WAIT),
+        None if lease is None else query.duration(lease, "lease", MIN_LEASE, MAX_LEASE),
+    ).addCallbacks(partial(_received, broker), _blame_queue)
+
+
+def _received(broker: IBroker, deliveries: Sequence[Delivery]) -> Answer:
+    if not deliveries:
+        return Answer(200, b"[]")
+    return Answer(200, codec.deliveries(deliveries), undo=partial(broker.give_back, deliveries))
+
+
+def delete(broker: IBroker, call: Call) -> Deferred[Answer]:
+    """C{DELETE /v1/consumer}: settle what is done."""
+    parameters = _without_body(call, _DELETE)
+    consumer, claims = _claims(parameters)
+    return broker.delete(consumer, claims).addCallback(_settled)
+
+
+def patch(broker: IBroker, call: Call) -> Deferred[Answer]:
+    """C{PATCH /v1/consumer}: extend, release or bury."""
+    parameters = _without_body(call, _PATCH)
+    consumer, claims = _claims(parameters)
+    wanted = [name for name in ("lease", "delay", "bury") if name in parameters]
+    if not wanted:
+        raise errors.MissingParameter("This call needs one of lease, delay and bury=true.")
+    if len(wanted) > 1:
+        raise errors.InvalidParameter("Only one of lease, delay and bury goes.", parameter=wanted[1])
+    value, reason = parameters[wanted[0]], parameters.get("reason")
+    if reason is not None and len(reason) > MAX_REASON:
+        raise errors.InvalidParameter(f"A reason has at most {MAX_REASON} characters.", parameter="reason")
+    if wanted == ["delay"]:
+        delay = query.duration(value, "delay", 0, MAX_DELAY)
+        return broker.release(consumer, claims, delay, reason).addCallback(_settled)
+    if wanted == ["bury"]:
+        if value != "true":
+            raise errors.InvalidParameter("bury is true or absent.", parameter="bury")
+        return broker.bury(consumer, claims, reason).addCallback(_settled)
+    if reason is not None:
+        raise errors.InvalidParameter("A lease is extended without a reason.", parameter="reason")
+    return broker.extend(consumer, claims, query.duration(value, "lease", MIN_LEASE, MAX_LEASE)).addCallback(_settled)
+
+
+def _claims(parameters: Mapping[str, str]) -> tuple[str, list[Claim]]:
+    """Read who settles which messages, under which receipts."""
+    consumer = consumer_name(query.required(parameters, "cid"))
+    ids = query.integers(query.required(parameters, "id"), "id")
+    receipt = parameters.get("receipt")
+    if receipt is None:
+        return consumer, [Claim(id_) for id_ in ids]
+    receipts = query.integers(receipt, "receipt")
+    if len(receipts) != len(ids):
+        raise errors.InvalidParameter("There are as many receipts as ids, or none.", parameter="receipt")
+    return consumer, [Claim(*pair) for pair in zip(ids, receipts, strict=True)]
+
+
+def _settled(results: Sequence[bool]) -> Answer:
+    words = [b"true" if result else b"false" for result in results]
+    return Answer(200, words[0] if len(words) == 1 else b"[%b]" % b",".join(words))
+
+
+# -- looking at messages and queues --
+
+
+def show_message(broker: IBroker, call: Call, message: str) -> Deferred[Answer]:
+    """C{GET /v1/messages/ID}: one message, whatever became of it."""
+    _without_body(call, _NONE)
+    shown: Deferred[MessageView] = broker.show_message(query.integer(message, "id", 1, MAX_ID))
+    return shown.addCallback(lambda view: Answer(200, codec.message(view)))
+
+
+def show_queue(broker: IBroker, call: Call, name: str) -> Deferred[Answer]:
+    """C{GET /v1/queues/Q}: its settings and counts."""
+    _without_body(call, _NONE)
+    return broker.show_queue(queue_name(name)).addCallback(lambda view: Answer(200, codec.queue(view)))
+
+
+def put_queue(broker: IBroker, call: Call, name: str) -> Deferred[Answer]:
+    """C{PUT /v1/queues/Q}: create it, or replace its settings."""
+    require_json(call)
+    query.parse(call.query, _NONE)
+    condition = call.header(b"if-none-match")
+    if condition not in (None, b"*"):
+        raise errors.InvalidParameter("If-None-Match is * or absent.", parameter="If-None-Match")
+    name, settings = queue_name(name), _settings(call.body)
+    put: Deferred[tuple[QueueView, bool]] = broker.put_queue(name, settings, condition is not None)
+    return put.addCallback(lambda result: Answer(201 if result[1] else 200, codec.queue(result[0])))
+
+
+def _settings(body: bytes) -> QueueSettings:
+    if not body:
+        return QueueSettings()
+    check_utf8(body)
+    try:
+        members = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise invalid_json(error) from None
+    if not isinstance(members, dict):
+        raise errors.InvalidSetting("Settings are a JSON object.", pointer="")
+    return queue_settings(members)
+
+
+def delete_queue(broker: IBroker, call: Call, name: str) -> Deferred[Answer]:
+    """C{DELETE /v1/queues/Q}: with all its messages."""
+    _without_body(call, _NONE)
+    return broker.delete_queue(queue_name(name)).addCallback(lambda _: Answer(204))
+
+
+# -- what calls have in common --
+
+
+def _without_body(call: Call, names: frozenset[str]) -> dict[str, str]:
+    """Read the parameters of a call that takes no body."""
+    refuse_body(call)
+    return query.parse(call.query, names)
+
+
+def _blame_queue(failure: Failure) -> NoReturn:
+    """Let an error name the parameter; it is the broker's way to point into a batch."""
+    error = failure.value
+    if isinstance(error, errors.WonderQError):
+        error.pointer = None
+        if isinstance(error, errors.NoSuchQueue):
+            error.parameter = "queue"
+    failure.raiseException()

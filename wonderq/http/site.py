@@ -1,0 +1,116 @@
+"""How is the API served by twisted.web: a site with limits, which says nothing that nobody asked it to say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web import http, server
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource
+from zope.interface import implementer
+
+from wonderq.errors import BadRequest, UriTooLong
+from wonderq.http.limits import Request, last_answer
+from wonderq.http.paths import MAX_TARGET
+from wonderq.http.problems import problem
+
+IDLE = 75.0
+"""Seconds an idle connection is kept.  nginx and Amazon's balancers keep theirs for 60, and should close first."""
+
+MAX_HEADERS = 16 * 1024
+MAX_FIELDS = 100
+
+
+@implementer(IHalfCloseableProtocol)
+class Channel(http.HTTPChannel):
+    """One connection.
+
+    When the client ends its side, what it has asked for completely is answered; a receive that waits is answered with
+    nothing.
+
+    @ivar ended: the client has ended its side.
+    """
+
+    MAX_LENGTH = MAX_TARGET + 1024
+    totalHeadersSize = MAX_TARGET + MAX_HEADERS
+    maxHeaders = MAX_FIELDS
+
+    site: Site
+    ended = False
+
+    def connectionMade(self) -> None:
+        """See L{http.HTTPChannel}."""
+        self.site.connections += 1
+        http.HTTPChannel.connectionMade(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """See L{http.HTTPChannel}."""
+        self.site.connections -= 1
+        http.HTTPChannel.connectionLost(self, reason)
+
+    def readConnectionLost(self) -> None:
+        """The client has ended its side."""
+        self.ended = True
+        for request in self.requests:
+            if request.on_end is not None:
+                request.on_end()
+        self._close_when_answered()
+
+    def writeConnectionLost(self) -> None:
+        """Never happens: this side is not closed alone."""
+
+    def requestDone(self, request: IRequest) -> None:
+        """See L{http.HTTPChannel}; the next request may be waiting in the buffer already."""
+        http.HTTPChannel.requestDone(self, request)
+        if self.ended:
+            self._close_when_answered()
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Refuse a line without end, which twisted.web would hang up on without a word."""
+        error = BadRequest("A header is too long.") if self.requests else UriTooLong()
+        self._hang_up(last_answer(problem(error)))
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Refuse what cannot be parsed; twisted.web's own answer has no body."""
+        self._hang_up(last_answer(problem(BadRequest())))
+
+    def _hang_up(self, answer: bytes) -> None:
+        http.HTTPChannel.write(self, answer)
+        http.HTTPChannel.loseConnection(self)
+
+    def _close_when_answered(self) -> None:
+        if not any(request.complete for request in self.requests):
+            http.HTTPChannel.loseConnection(self)
+
+
+class Site(server.Site):
+    """Serves a resource, normally that of L{wonderq.http.api.Api}.
+
+    It keeps no access log, makes no sessions, parses no forms and shows no tracebacks.
+
+    @ivar connections: open connections.
+    """
+
+    # A channel of its own kind: the one that Site chooses can only choose between HTTP/1.1 and 2.
+    protocol: Any = Channel
+    displayTracebacks = False
+
+    def __init__(self, resource: IResource, reactor: IReactorTime, idle: float = IDLE) -> None:
+        server.Site.__init__(self, resource, Request, parsePOSTFormSubmission=False, timeout=idle, reactor=reactor)
+        self.connections = 0
+
+    def startFactory(self) -> None:
+        """Start no clock for an access log."""
+
+    def stopFactory(self) -> None:
+        """Nothing was started."""
+
+    def log(self, request: http.Request) -> None:
+        """Keep no access log."""
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Speak HTTP/1.1 only."""
+        return [b"http/1.1"]
