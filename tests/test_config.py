@@ -12,7 +12,6 @@ from wonderq.local.journal import Sync
 
 DEFAULT = Config(
     listen=("tcp:8080:interface=127.0.0.1",),
-    data="wonderq-data",
     store="wonderq-data/wonderq.sqlite",
     sync=Sync("always"),
     min_free=64 * 1024 * 1024,
@@ -54,7 +53,6 @@ def test_every_option_is_read() -> None:
         "--data=elsewhere", "--drain=2.5", "--insecure",
     ) == Config(
         listen=("tcp:1:interface=127.0.0.1", "unix:/tmp/a b"),
-        data="elsewhere",
         store="elsewhere/wonderq.sqlite",
         sync=Sync("interval", 0.5),
         min_free=2 * 1024**3,
@@ -69,7 +67,6 @@ def test_every_option_has_a_variable() -> None:
         WONDERQ_DRAIN="3", WONDERQ_INSECURE="true",
     ) == Config(
         listen=("tcp:1", "unix:/tmp/a"),
-        data="elsewhere",
         store="elsewhere/wonderq.sqlite",
         sync=Sync("never"),
         min_free=1024,
@@ -83,7 +80,7 @@ def test_the_command_line_wins_over_the_environment(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv("WONDERQ_" + name, value)
     config = parse("--listen=tcp:2", "--sync=strict", "--drain=1", "--data=b", "--min-free=2")
     assert (config.listen, config.sync, config.drain) == (("tcp:2",), Sync("strict"), 1.0)
-    assert (config.data, config.min_free) == ("b", 2)
+    assert (config.store, config.min_free) == ("b/wonderq.sqlite", 2)
 
 
 def test_an_empty_variable_is_none() -> None:
@@ -100,14 +97,13 @@ def test_the_flag_can_be_set_and_unset_in_the_environment(text: str, insecure: b
     assert from_environment(WONDERQ_INSECURE=text).insecure is insecure
 
 
-def test_a_store_in_memory_has_no_directory() -> None:
-    assert (parse("--store=memory:").data, parse("--store=memory:").store) == (None, None)
-    assert parse("--store=memory:", "--data=x").data is None
+def test_a_store_in_memory_has_no_file() -> None:
+    assert parse("--store=memory:").store is None
+    assert parse("--store=memory:", "--data=x").store is None
 
 
-def test_a_store_elsewhere_is_one_file_and_no_directory_is_made_for_it() -> None:
-    config = parse("--store=sqlite:/srv/queue.db")
-    assert (config.data, config.store) == (None, "/srv/queue.db")
+def test_a_store_elsewhere_is_the_file_named() -> None:
+    assert parse("--store=sqlite:/srv/queue.db").store == "/srv/queue.db"
 
 
 @pytest.mark.parametrize(

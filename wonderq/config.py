@@ -30,7 +30,6 @@ class Config(Struct, frozen=True):
     """How a server shall run.
 
     @ivar listen: Twisted endpoint descriptions, at least one.
-    @ivar data: the directory of the store, to be made if it is missing; C{None}: none is ours to make.
     @ivar store: the path of the SQLite file; C{None}: keep everything in memory.
     @ivar sync: when what was written is synced.
     @ivar min_free: bytes of free disk below which nothing is published.
@@ -39,7 +38,6 @@ class Config(Struct, frozen=True):
     """
 
     listen: tuple[str, ...]
-    data: str | None
     store: str | None
     sync: Sync
     min_free: int
@@ -219,7 +217,6 @@ def read_config(given: Mapping[str, str], listen: Sequence[str], environ: Mappin
     own = "store" not in origins
     return Config(
         listen=tuple(listen) or values["listen"],
-        data=values["data"] if own else None,
         store=os.path.join(values["data"], STORE_FILE) if own else values["store"],
         sync=values["sync"],
         min_free=values["min-free"],

@@ -1,0 +1,91 @@
+"""What twistd calls: every part of a server is made here, and handed what it needs."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, cast
+
+from twisted.application.service import IService
+from twisted.internet import reactor as the_reactor
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from wonderq.config import Config, Options
+from wonderq.http.api import Api
+from wonderq.http.site import Site
+from wonderq.local.broker import LocalBroker
+from wonderq.local.clock import StoreClock
+from wonderq.local.journal import IJournal, MemoryJournal
+from wonderq.local.sqlite import SqliteJournal
+from wonderq.metrics import Metrics, ReactorLag
+from wonderq.process import Daemon, Process, Refused, boot_id, monotonic_clock
+from wonderq.service import Server
+
+__all__ = ["Options", "makeService"]
+
+
+def makeService(options: Options) -> IService:
+    """Make the server that was asked for.  Nothing is opened yet: twistd may fork before it starts what we return.
+
+    @raise Refused: an endpoint is described wrongly.
+    """
+    reactor = cast(Any, the_reactor)
+    # Timers shall not follow the wall clock, so the reactor gets another before there are any.
+    reactor.seconds = monotonic_clock()
+    config = options.config
+    clock = StoreClock(reactor.seconds, time.time, boot_id())
+    # One thread syncs, another may checkpoint.
+    threads = ThreadPool(1, 2, "wonderq store")
+    metrics = Metrics()
+    journal: IJournal
+    if config.store is None:
+        journal = MemoryJournal()
+    else:
+        journal = SqliteJournal(
+            config.store,
+            clock,
+            reactor,
+            lambda work: deferToThreadPool(reactor, threads, work),
+            config.sync,
+            config.min_free,
+            metrics.synced,
+        )
+    broker = LocalBroker(journal, reactor, clock)
+    server = Server(
+        config,
+        reactor=reactor,
+        stop_reactor=reactor.stop,
+        process=process_of(options),
+        threads=threads,
+        journal=journal,
+        broker=broker,
+        lag=ReactorLag(reactor, metrics.lagged),
+    )
+    checks = {"store": broker.trouble, "drain": server.trouble}
+    api = Api(broker, reactor=reactor, wall=time.time, checks=checks, metrics=metrics)
+    server.serve(Site(api.resource(), reactor), endpoints(config, reactor))
+    return server
+
+
+def endpoints(config: Config, reactor: Any) -> dict[str, IStreamServerEndpoint]:
+    """Make the endpoints of a configuration, by their descriptions.
+
+    @raise Refused: one is described wrongly.
+    """
+    made = {}
+    for description in config.listen:
+        try:
+            made[description] = serverFromString(reactor, description)
+        except Exception as error:  # noqa: BLE001 - whatever a parser, maybe a plugin's, makes of wrong arguments
+            raise Refused(f"{description!r} is no Twisted endpoint: {error}") from None
+    return made
+
+
+def process_of(options: Options) -> Process:
+    """Tell what kind of process the server will run in."""
+    twistd = options.parent
+    if twistd is None or twistd.get("nodaemon", True):
+        return Process()
+    return Daemon()
