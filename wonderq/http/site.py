@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -31,7 +32,7 @@ class Channel(http.HTTPChannel):
     When the client ends its side, what it has asked for completely is answered; a receive that waits is answered with
     nothing.
 
-    @ivar ended: the client has ended its side.
+    @ivar ended: nothing more will be answered than what has been asked for completely.
     """
 
     MAX_LENGTH = MAX_TARGET + 1024
@@ -43,20 +44,25 @@ class Channel(http.HTTPChannel):
 
     def connectionMade(self) -> None:
         """See L{http.HTTPChannel}."""
-        self.site.connections += 1
+        self.site.channels.add(self)
         http.HTTPChannel.connectionMade(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """See L{http.HTTPChannel}."""
-        self.site.connections -= 1
         http.HTTPChannel.connectionLost(self, reason)
+        self.site.channels.discard(self)
+        self.site.channel_lost()
 
     def readConnectionLost(self) -> None:
         """The client has ended its side."""
-        self.ended = True
         for request in self.requests:
             if request.on_end is not None:
                 request.on_end()
+        self.end()
+
+    def end(self) -> None:
+        """Close the connection as soon as what has been asked for completely is answered."""
+        self.ended = True
         self._close_when_answered()
 
     def writeConnectionLost(self) -> None:
@@ -91,16 +97,33 @@ class Site(server.Site):
 
     It keeps no access log, makes no sessions, parses no forms and shows no tracebacks.
 
-    @ivar connections: open connections.
+    @ivar channels: its open connections.
     """
 
     # A channel of its own kind: the one that Site chooses can only choose between HTTP/1.1 and 2.
     protocol: Any = Channel
     displayTracebacks = False
+    noisy = False
 
     def __init__(self, resource: IResource, reactor: IReactorTime, idle: float = IDLE) -> None:
         server.Site.__init__(self, resource, Request, parsePOSTFormSubmission=False, timeout=idle, reactor=reactor)
-        self.connections = 0
+        self.channels: set[Channel] = set()
+        self._closed: Deferred[None] | None = None
+
+    def close(self) -> Deferred[None]:
+        """Close every connection when it has been answered; the Deferred fires when none is left."""
+        closed: Deferred[None] = Deferred()
+        self._closed = closed
+        for channel in list(self.channels):
+            channel.end()
+        self.channel_lost()
+        return closed
+
+    def channel_lost(self) -> None:
+        """Look whether the last connection is closed, if that is waited for."""
+        if self._closed is not None and not self.channels:
+            closed, self._closed = self._closed, None
+            closed.callback(None)
 
     def startFactory(self) -> None:
         """Start no clock for an access log."""
