@@ -169,6 +169,11 @@ class History:
         """The publishes that were answered, by message."""
         return {id: publish for publish in self.of(Publish) for id in publish.ids}
 
+    @property
+    def unanswered(self) -> int:
+        """How many calls got no answer."""
+        return sum(not isinstance(event, Look) and event.outcome == "unknown" for event in self.events)
+
     def settled(self, verb: Verb) -> Iterator[Settle]:
         """Yield what surely happened under one verb."""
         return (settle for settle in self.of(Settle) if settle.verb == verb and settle.held)
