@@ -1,0 +1,169 @@
+"""The file of a store, open: who may have it, what its first page of facts says, and how it is made safe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import NamedTuple, cast
+
+import apsw
+
+from wonderq.local.changes import Changes
+from wonderq.local.clock import Mark
+from wonderq.local.journal import StoreRefused
+from wonderq.local.lockfile import LockFile, make_directory, sync_directory
+from wonderq.local.schema import FAULTS, PAGE_SIZE, connect, prepare, rows
+
+_HELPER_CACHE_KIB = 256
+
+# macOS has no fdatasync; there this is for development only.
+_sync = getattr(os, "fdatasync", os.fsync)
+
+
+class Meta(NamedTuple):
+    """What is renewed in each transaction.
+
+    @ivar next_message: greater than any id given out.
+    @ivar next_receipt: likewise.
+    """
+
+    mark: Mark
+    next_message: int
+    next_receipt: int
+
+
+class StoreFile:
+    """A store that this process has taken possession of.
+
+    @ivar connection: to read on the reactor's thread; all transactions but the checkpointer's go through it.
+    @ivar log: pages in the write-ahead log.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Open the store, make it if there is none, and let it be in order.
+
+        What the last run left in its log goes to the database now: had a sync failed then, the log on the disk may
+        have holes that only a power failure would show, and all that is written after them would be lost.
+
+        @raise StoreRefused: it is in use, newer than this program, or not a store.
+        @raise apsw.Error, OSError: it is out of reach; see L{refusing}.
+        """
+        self.path = path
+        self.log = 0
+        self._directory = os.path.dirname(os.path.abspath(path))
+        make_directory(self._directory)
+        self._lock = LockFile(path + ".lock", path)
+        try:
+            self.connection = connect(path)
+            try:
+                prepare(self.connection, path)
+                self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except BaseException:
+                self.connection.close()
+                raise
+        except BaseException:
+            self._lock.release()
+            raise
+        self.connection.set_wal_hook(self._count)
+        self._log_file: int | None = None
+
+    def begin(self, meta: Meta) -> None:
+        """Write the first transaction of this run and make it safe."""
+        self.write(Changes(), meta)
+        # The log is one file for as long as a connection is open.  Closing a descriptor of it does no harm, while
+        # closing one of the database would drop the locks that SQLite has on it.
+        self._log_file = os.open(self.path + "-wal", os.O_RDWR | os.O_CLOEXEC)
+        self.sync()
+        sync_directory(self._directory)
+
+    def meta(self) -> Meta | None:
+        """Return what the last transaction wrote; C{None}: there was none."""
+        found = rows(self.connection, "SELECT boot, store, monotonic, wall, next_message, next_receipt FROM meta")
+        return Meta(Mark(*found[0][:4]), *found[0][4:]) if found else None
+
+    def queues(self) -> list[tuple[int, str | None, str]]:
+        """Return number, name and settings (JSON) of every queue; one without name is deleted."""
+        return rows(self.connection, "SELECT number, name, settings FROM queues")
+
+    def last_queue_number(self) -> int:
+        """Return the highest number that a queue ever had."""
+        found = rows(self.connection, "SELECT seq FROM sqlite_sequence WHERE name = 'queues'")
+        return int(found[0][0]) if found else 0
+
+    def write(self, changes: Changes, meta: Meta) -> None:
+        """Write one transaction.
+
+        @raise apsw.Error: it is not written.
+        """
+        execute = self.connection.execute
+        execute("BEGIN IMMEDIATE")
+        changes.write(self.connection)
+        mark = meta.mark
+        execute(
+            "INSERT OR REPLACE INTO meta VALUES (1, ?, ?, ?, ?, ?, ?)",
+            (mark.boot, mark.store, mark.monotonic, mark.wall, meta.next_message, meta.next_receipt),
+        )
+        execute("COMMIT")
+
+    def sync(self) -> float:
+        """Make all transactions written before safe; return the seconds that took.  For a thread.
+
+        @raise OSError: nobody knows which of them are.
+        """
+        start = perf_counter()
+        _sync(cast(int, self._log_file))
+        return perf_counter() - start
+
+    def another(self) -> apsw.Connection:
+        """Return one more connection, for a thread."""
+        return connect(self.path, _HELPER_CACHE_KIB)
+
+    def free(self) -> int:
+        """Return the bytes that are free on the disk."""
+        disk = os.statvfs(self._directory)
+        return disk.f_bavail * disk.f_frsize
+
+    def reusable(self) -> int:
+        """Return the bytes that are free within the file: it does not get smaller when messages leave."""
+        return int(self.connection.pragma("freelist_count")) * PAGE_SIZE
+
+    def close(self, tidy: bool) -> None:
+        """Close the file and let others have it.
+
+        @param tidy: let SQLite move the log into the database; not to be tried when the disk had a fault.
+        """
+        if self._log_file is not None:
+            os.close(self._log_file)
+        if tidy:
+            self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+        self.connection.close()
+        self._lock.release()
+
+    def _count(self, connection: apsw.Connection, database: str, pages: int) -> int:
+        self.log = pages
+        return apsw.SQLITE_OK
+
+
+def renew(connection: apsw.Connection, mark: Mark) -> None:
+    """Write a new mark and nothing else."""
+    connection.execute(
+        "UPDATE meta SET boot = ?, store = ?, monotonic = ?, wall = ?",
+        (mark.boot, mark.store, mark.monotonic, mark.wall),
+    )
+
+
+@contextmanager
+def refusing(path: str) -> Iterator[None]:
+    """Turn what SQLite and the system raise while a store is opened into a line for the operator."""
+    try:
+        yield
+    except apsw.NotADBError:
+        raise StoreRefused(f"{path} is not an SQLite database") from None
+    except apsw.CorruptError as error:
+        raise StoreRefused(f"{path} is damaged: {error}") from error
+    except apsw.BusyError:
+        raise StoreRefused(f"{path} is locked by another program") from None
+    except FAULTS as error:
+        raise StoreRefused(f"{path} cannot be opened: {error}") from error
