@@ -1,0 +1,133 @@
+"""How the write-ahead log stays short while the reactor never waits for the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, cast
+
+import apsw
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+LONG: Final = 4000
+"""Pages (of 4 KiB) of log that begin a checkpoint.  SQLite's own default is 1000; more means fewer syncs, and that a
+page which changes often is copied less often; 16 MB fit into the disk that C{--min-free} keeps free."""
+
+SHORT: Final = 400
+"""Pages that are left to be copied while nobody may write: 1.6 MB, some milliseconds."""
+
+_PASSES: Final = 5
+
+
+class Checkpointer:
+    """Copies the log into the database in a thread and lets it begin anew, while the reactor goes on writing.
+
+    SQLite alone would sync on the thread that commits: at each checkpoint, and in the first commit after the log was
+    begun anew.  And a log that is written to all the time never gets the chance to begin anew.  So, in a thread:
+
+      1. most of the log is copied, while the reactor writes; again, if much was written meanwhile;
+      2. the reactor holds its transactions for a moment, the rest is copied, and a small transaction, made in the
+         thread too, begins the log anew.
+
+    Until then a read transaction, the anchor, keeps the reactor's own transactions from beginning the log anew.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], apsw.Connection],
+        begin_anew: Callable[[apsw.Connection], None],
+        in_thread: Callable[[Callable[[], int]], Deferred[int]],
+        hold: Callable[[], object],
+        go_on: Callable[[], object],
+        failed: Callable[[BaseException], object],
+    ) -> None:
+        """Make two connections of its own.
+
+        @param begin_anew: makes a small transaction on the connection that it is given.
+        @param hold: lets nobody write until C{go_on} is called.
+        @param failed: called with a fault of the disk.
+        """
+        self._copier = connect()
+        self._anchor = connect()
+        self._begin_anew = begin_anew
+        self._in_thread = in_thread
+        self._hold = hold
+        self._go_on = go_on
+        self._failed = failed
+        self._log = 0
+        self._limit = LONG
+        self._copier_log = 0
+        self._running: Deferred[None] | None = None
+        self._stopped = False
+        self._copier.set_wal_hook(self._count)
+
+    def written(self, pages: int) -> None:
+        """A transaction was written, and the log has this many pages now."""
+        self._log = pages
+        if pages >= self._limit and self._running is None and not self._stopped:
+            self._running = Deferred.fromCoroutine(self._run())
+            self._running.addErrback(self._fault)
+
+    def stop(self) -> Deferred[None]:
+        """Begin no more checkpoints; the Deferred fires when none runs."""
+        self._stopped = True
+        stopped: Deferred[None] = Deferred()
+        if self._running is None:
+            stopped.callback(None)
+        else:
+            self._running.addCallback(stopped.callback)
+        return stopped
+
+    def close(self) -> None:
+        """Close both connections."""
+        self._anchor.close()
+        self._copier.close()
+
+    async def _run(self) -> None:
+        copied = await self._in_thread(self._copy)
+        for _ in range(_PASSES):
+            if self._log - copied <= SHORT:
+                break
+            copied = await self._in_thread(self._copy)
+        self._hold()
+        try:
+            left = await self._in_thread(self._finish)
+        finally:
+            self._running = None
+            self._go_on()
+        # Somebody else reads an old state of the database: do not try again at once.
+        self._limit = max(LONG, left + LONG)
+
+    def _copy(self) -> int:
+        """Copy what can be copied now; return the pages of the log that are in the database."""
+        self._release()
+        self._anchor.execute("BEGIN").execute("SELECT only FROM meta").fetchall()
+        return self._checkpoint()
+
+    def _finish(self) -> int:
+        """Copy the rest and begin the log anew; return how long it is now."""
+        self._release()
+        self._checkpoint()
+        try:
+            self._begin_anew(self._copier)
+        except apsw.BusyError:
+            return self._log
+        return self._copier_log
+
+    def _checkpoint(self) -> int:
+        try:
+            return self._copier.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)[1]
+        except apsw.BusyError:
+            # Somebody's tool makes a checkpoint; that is as good.
+            return 0
+
+    def _release(self) -> None:
+        if self._anchor.in_transaction:
+            self._anchor.execute("COMMIT")
+
+    def _count(self, connection: apsw.Connection, database: str, pages: int) -> int:
+        self._copier_log = pages
+        return apsw.SQLITE_OK
+
+    def _fault(self, failure: Failure) -> None:
+        self._failed(cast(BaseException, failure.value))
