@@ -76,7 +76,7 @@ class LocalHarness(Harness):
     @ivar local: the broker, as what it is.
     """
 
-    def __init__(self, make_journal: Callable[[StoreClock, Clock], IJournal]) -> None:
+    def __init__(self, make_journal: Callable[[StoreClock], IJournal]) -> None:
         super().__init__()
         self._make_journal = make_journal
         self._boot = 0
@@ -87,23 +87,9 @@ class LocalHarness(Harness):
         """Stop the broker, which closes its journal."""
         self.result(self.local.stop())
 
-    def restart(self, away: float = 0.0) -> None:
-        """Stop the server as it should be stopped, and start another on the same store C{away} seconds later."""
-        self.close()
-        self.clock.advance(away)
-        self._start()
-
-    def reboot(self, away: float = 0.0) -> None:
-        """Restart the machine: its monotonic clock begins anew."""
-        self.close()
-        self.clock.advance(away)
-        self._boot += 1
-        self._booted = self.clock.seconds()
-        self._start()
-
     def _start(self) -> None:
         clock = StoreClock(self._monotonic, self.wall, f"boot {self._boot}")
-        journal = self._make_journal(clock, self.clock)
+        journal = self._make_journal(clock)
         journal.open()
         self.broker = self.local = LocalBroker(journal, self.clock, clock)
         self.result(self.local.start())

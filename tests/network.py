@@ -69,7 +69,7 @@ class HTTPHarness(LocalHarness):
 
     def __init__(self) -> None:
         self.network = Network()
-        super().__init__(lambda clock, reactor: MemoryJournal())
+        super().__init__(lambda clock: MemoryJournal())
         api = Api(
             self.local,
             reactor=self.clock,

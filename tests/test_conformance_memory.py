@@ -11,4 +11,4 @@ class TestMemory(broker_contract.BrokerContract):
     """C{--store memory:}."""
 
     def make_harness(self) -> Harness:
-        return LocalHarness(lambda clock, reactor: MemoryJournal())
+        return LocalHarness(lambda clock: MemoryJournal())

@@ -1,0 +1,35 @@
+"""The contract, held on disk, over every way in which a server can end."""
+
+from __future__ import annotations
+
+from tests import broker_contract
+from tests.contract import surviving
+from tests.durable import DurableHarness
+
+
+class TestSqlite(broker_contract.BrokerContract):
+    """C{--store sqlite:PATH}."""
+
+    def make_harness(self) -> DurableHarness:
+        return DurableHarness("stopped")
+
+
+class TestSqliteStopped(surviving.SurvivingOnOneBoot):
+    """SIGTERM."""
+
+    def make_harness(self) -> DurableHarness:
+        return DurableHarness("stopped")
+
+
+class TestSqliteKilled(surviving.SurvivingOnOneBoot):
+    """SIGKILL."""
+
+    def make_harness(self) -> DurableHarness:
+        return DurableHarness("killed")
+
+
+class TestSqliteRebooted(surviving.SurvivingReboots):
+    """The machine went down with it."""
+
+    def make_harness(self) -> DurableHarness:
+        return DurableHarness("rebooted")
