@@ -143,9 +143,13 @@ class Shelf:
 
     def catch_up(self, now: float) -> None:
         """Do now what late timers would do after the requests that were read before them."""
+        # What is ready is told when all of it is: whoever gets the first message may call any verb at once.
+        ready = []
         for message in self.timers.late(now):
-            self._expire(self.leases[message], now)
-        self._due(now)
+            entry = self.leases[message]
+            if self._expire(entry, now):
+                ready.append(entry.queue)
+        self._tell(ready + self._due(now))
 
     def resume(self, entries: Iterable[Entry]) -> None:
         """Start the timers of leases that outlived a restart."""
@@ -170,23 +174,27 @@ class Shelf:
         if now + ROUNDING < entry.deadline:
             # The reactor's clock was moved; ours was not.
             self.timers.arm(message, entry.deadline, now)
-        else:
-            self._expire(entry, now)
+        elif self._expire(entry, now):
+            self._on_ready(entry.queue)
 
     def _delay_due(self) -> None:
-        self._due(self.clock.now() + ROUNDING)
+        self._tell(self._due(self.clock.now() + ROUNDING))
 
-    def _due(self, now: float) -> None:
-        woken: dict[Queue, None] = {}
+    def _tell(self, queues: Iterable[Queue]) -> None:
+        for queue in dict.fromkeys(queues):
+            self._on_ready(queue)
+
+    def _due(self, now: float) -> list[Queue]:
+        """End the delays that are over; return the queue of each message that is ready now."""
+        ready = []
         for _, message, priority, queue in self.delays.pop(now):
             if not queue.deleted:
                 queue.due(message, priority)
-                woken[queue] = None
+                ready.append(queue)
         if self.delays.exhausted():
             self.load_delays(*self.delays.horizon)
         self._due_timer.aim(self.delays.next_due(), now)
-        for queue in woken:
-            self._on_ready(queue)
+        return ready
 
     def _delay(self, due: float, message: int, priority: int, queue: Queue, now: float) -> None:
         self.delays.add(due, message, priority, queue)
@@ -194,14 +202,14 @@ class Shelf:
 
     # -- the end of a lease --
 
-    def _expire(self, entry: Entry, now: float) -> None:
+    def _expire(self, entry: Entry, now: float) -> bool:
+        """End a lease that was not settled in time; return whether the message is ready again."""
         if entry.queue.deleted:
             del self.leases[entry.id]
-            return
+            return False
         state = entry.queue.expire(entry)
         self._end(entry, "expired", None, EXPIRED, state, now, now)
-        if state == "ready":
-            self._on_ready(entry.queue)
+        return state == "ready"
 
     def _end(
         self, entry: Entry, outcome: Outcome, reason: str | None, failure: str, state: str, now: float, since: float

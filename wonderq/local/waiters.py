@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
 
 from wonderq.errors import NoSuchQueue
 from wonderq.model import Delivery
@@ -39,6 +40,11 @@ class Waiter:
         self.answer: Deferred[list[Delivery]] = Deferred(lambda _: cancelled(self))
         self.deliveries: list[Delivery] = []
         self.timeout: IDelayedCall | None = None
+
+    def reply(self, result: list[Delivery] | Failure) -> None:
+        """Answer, unless whoever asked has hung up."""
+        if not self.answer.called:
+            self.answer.callback(result)
 
 
 class Waiters:
@@ -78,31 +84,35 @@ class Waiters:
 
         The answers fail with L{NoSuchQueue}.
         """
+        told = []
         for waiter in list(self._by_queue.get(queue, ())):
             if len(waiter.queues) == 1:
-                self.remove(waiter)
-                waiter.answer.errback(NoSuchQueue("The queue was deleted."))
+                told.append(waiter)
             else:
                 self._leave(queue, waiter)
                 waiter.queues.remove(queue)
+        self._end(told, NoSuchQueue("The queue was deleted."))
 
     def dismiss(self) -> None:
         """Answer everybody with nothing: the server stops."""
-        for waiter in self._all():
-            self._give_up(waiter)
+        self._end(self._all())
 
     def fail(self, error: Exception) -> None:
         """Fail the answers of everybody."""
-        for waiter in self._all():
-            self.remove(waiter)
-            waiter.answer.errback(error)
+        self._end(self._all(), error)
 
     def _all(self) -> list[Waiter]:
         return list(dict.fromkeys(waiter for waiting in self._by_queue.values() for waiter in waiting))
 
     def _give_up(self, waiter: Waiter) -> None:
-        self.remove(waiter)
-        waiter.answer.callback([])
+        self._end([waiter])
+
+    def _end(self, waiters: Sequence[Waiter], error: Exception | None = None) -> None:
+        # Nobody waits any more before anybody is told: whoever reads an answer may call anything at once.
+        for waiter in waiters:
+            self.remove(waiter)
+        for waiter in waiters:
+            waiter.reply([] if error is None else Failure(error))
 
     def _leave(self, queue: str, waiter: Waiter) -> None:
         waiting = self._by_queue[queue]
