@@ -24,7 +24,7 @@ from wonderq.broker import IBroker, Stats
 from wonderq.local.clock import StoreClock
 from wonderq.local.journal import IJournal
 from wonderq.local.lifetime import Lifetime, verb
-from wonderq.local.queue import Entry, Queue
+from wonderq.local.queue import TOTALS, Entry, Queue
 from wonderq.local.recovery import recover
 from wonderq.local.shelf import Shelf
 from wonderq.local.views import message_view, queue_view
@@ -56,6 +56,7 @@ class LocalBroker(Lifetime):
         self.on_failure: Callable[[BaseException], object] = lambda error: None
         self._journal = journal
         self._clock = clock
+        self._draining = False
         # One slice of a long job a turn of the reactor.
         self._cooperator = Cooperator(
             terminationPredicateFactory=lambda: lambda: True, scheduler=lambda step: reactor.callLater(0, step)
@@ -70,7 +71,8 @@ class LocalBroker(Lifetime):
         """Recover; the Deferred fires when the broker is ready, or stopped, and fails if the store cannot be read."""
 
         def ready(_: object) -> None:
-            self.phase = "ready"
+            if self.phase == "recovering":
+                self.phase = "draining" if self._draining else "ready"
 
         def stopped(failure: Failure) -> None:
             failure.trap(SchedulerStopped)
@@ -79,17 +81,18 @@ class LocalBroker(Lifetime):
 
     def drain(self) -> None:
         """Prepare to stop: receives that wait are answered with nothing, and later ones do not wait."""
+        self._draining = True
         if self.phase == "ready":
             self.phase = "draining"
         self._waiters.dismiss()
 
     def stop(self) -> Deferred[None]:
         """Stop; the Deferred fires when everything noted is on disk and the store is closed."""
-        self._cooperator.stop()
-        self._waiters.dismiss()
-        self._shelf.stop()
         if self.phase != "failed":
             self.phase = "stopped"
+        self._cooperator.stop()
+        self._shelf.stop()
+        self._waiters.dismiss()
         return self._journal.close()
 
     # -- the verbs --
@@ -102,10 +105,10 @@ class LocalBroker(Lifetime):
     @verb
     def publish(self, drafts: Sequence[Draft]) -> Deferred[list[Published]]:
         """See L{IBroker.publish}."""
+        now, wall = self._now(), self._clock.wall()
         queues = [self._fitting(draft, json_pointer(index)) for index, draft in enumerate(drafts)]
         if not self._journal.has_room(sum(len(draft.body) for draft in drafts)):
             raise errors.DiskFull(retry_after=60)
-        now, wall = self._now(), self._clock.wall()
         published = []
         for draft, queue in zip(drafts, queues, strict=True):
             delay = queue.settings.delay if draft.delay is None else draft.delay
@@ -123,9 +126,9 @@ class LocalBroker(Lifetime):
         self, queues: Sequence[str], consumer: str, limit: int = 10, wait: float = 0.0, lease: float | None = None
     ) -> Deferred[list[Delivery]]:
         """See L{IBroker.receive}."""
+        now = self._now()
         for name in queues:
             self._shelf.find(name)
-        now = self._now()
         waiter = Waiter(queues, consumer, limit, lease, self._cancelled)
         if not self._grant(waiter, now):
             if wait <= 0 or self.phase == "draining":
@@ -137,11 +140,15 @@ class LocalBroker(Lifetime):
         """See L{IBroker.give_back}."""
         if self.refusal() is not None:
             return
+        self._now()
+        touched: dict[Queue, None] = {}
         for delivery in deliveries:
             entry = self._shelf.leases.get(delivery.id)
             if entry is not None and entry.receipt == delivery.receipt and not entry.queue.deleted:
                 self._shelf.give_back(entry)
-                self._serve(entry.queue)
+                touched[entry.queue] = None
+        for queue in touched:
+            self._serve(queue)
 
     @verb
     def delete(self, consumer: str, claims: Sequence[Claim]) -> Deferred[list[bool]]:
@@ -176,6 +183,7 @@ class LocalBroker(Lifetime):
         self, name: str, settings: QueueSettings, create_only: bool = False
     ) -> Deferred[tuple[QueueView, bool]]:
         """See L{IBroker.put_queue}."""
+        self._now()
         created = name not in self._shelf.queues
         if create_only and not created:
             raise errors.QueueExists
@@ -185,13 +193,14 @@ class LocalBroker(Lifetime):
     @verb
     def show_queue(self, name: str) -> Deferred[QueueView]:
         """See L{IBroker.show_queue}."""
-        queue = self._shelf.find(name)
         self._now()
+        queue = self._shelf.find(name)
         return succeed(queue_view(self._shelf, self._waiters, queue))
 
     @verb
     def delete_queue(self, name: str) -> Deferred[None]:
         """See L{IBroker.delete_queue}."""
+        self._now()
         self._shelf.find(name)
         if name == DEFAULT_QUEUE:
             raise errors.DefaultQueue
@@ -207,8 +216,8 @@ class LocalBroker(Lifetime):
         return succeed(
             Stats(
                 tuple(queue_view(self._shelf, self._waiters, queue) for queue in queues),
-                {queue.name: dict(queue.totals) for queue in queues},
-                len(self._shelf.leases),
+                {name: {queue.name: queue.totals[name] for queue in queues} for name in TOTALS.values()},
+                sum(queue.counts["leased"] for queue in queues),
             )
         )
 
@@ -250,7 +259,7 @@ class LocalBroker(Lifetime):
 
     def _serve(self, queue: Queue) -> None:
         """Hand the ready messages of a queue to those who wait, who has waited longest first."""
-        while queue.counts["ready"] and (waiter := self._waiters.first(queue.name)) is not None:
+        while queue.counts["ready"] and not queue.deleted and (waiter := self._waiters.first(queue.name)) is not None:
             self._waiters.remove(waiter)
             self._grant(waiter, self._clock.now())
 
@@ -269,7 +278,7 @@ class LocalBroker(Lifetime):
                 waiter.deliveries.append(self._delivery(message, entry))
         if waiter.deliveries:
             written = self._journal.commit(waiter.deliveries, durable=False)
-            written.addCallbacks(waiter.answer.callback, waiter.answer.errback)
+            written.addBoth(waiter.reply)
         return bool(waiter.deliveries)
 
     def _delivery(self, message: Message, entry: Entry) -> Delivery:
