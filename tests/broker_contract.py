@@ -15,7 +15,12 @@ from tests.contract.queues import Queues
 from tests.contract.receiving import Receiving
 from tests.contract.settling import Settling
 from tests.contract.waiting import WaitingForMessages
+from tests.contract.within_a_process import WithinAProcess
 
 
 class BrokerContract(Publishing, Receiving, WaitingForMessages, Settling, Queues, Looking):
     """What every broker does."""
+
+
+class LocalBrokerContract(BrokerContract, WithinAProcess):
+    """What a broker in the same process does."""

@@ -7,7 +7,7 @@ from tests.harness import Harness, LocalHarness
 from wonderq.local.journal import MemoryJournal
 
 
-class TestMemory(broker_contract.BrokerContract):
+class TestMemory(broker_contract.LocalBrokerContract):
     """C{--store memory:}."""
 
     def make_harness(self) -> Harness:

@@ -7,7 +7,7 @@ from tests.contract import surviving
 from tests.durable import DurableHarness
 
 
-class TestSqlite(broker_contract.BrokerContract):
+class TestSqlite(broker_contract.LocalBrokerContract):
     """C{--store sqlite:PATH}."""
 
     def make_harness(self) -> DurableHarness:

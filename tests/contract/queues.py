@@ -119,8 +119,25 @@ class Queues(Chapter):
         got = self.receive_one("alice", "other")
         self.delete_queue("other")
         self.assertLost(claim(got))
+        self.assertEqual(self.harness.result(self.harness.broker.stats()).leases, 0)
         self.harness.advance(60)
         self.assertLost(claim(got))
+
+    def test_delayed_messages_of_a_deleted_queue_hold_up_no_others(self) -> None:
+        self.put_queue("other")
+        expected = []
+        for start in range(0, 5000, 500):
+            drafts = [Draft(b"", queue="other", delay=1.0 + number / 512) for number in range(start, start + 500)]
+            drafts[100] = Draft(b"", delay=1.0 + start / 512)
+            expected.append(self.publish_all(*drafts)[100])
+        self.delete_queue("other")
+        self.put_queue("other")
+        self.harness.advance(1)
+        got = self.ids()
+        for _ in range(10):
+            self.harness.advance(1)
+            got += self.ids("alice", "default", "other")
+        self.assertEqual(got, expected)
 
     def test_a_queue_made_again_is_empty_and_stays_so(self) -> None:
         self.put_queue("other", lease=5.0)

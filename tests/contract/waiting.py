@@ -7,7 +7,7 @@ from twisted.python.failure import Failure
 
 from tests.contract.chapter import Chapter, claim
 from wonderq.errors import NoSuchQueue
-from wonderq.model import Draft
+from wonderq.model import Delivery, Draft
 
 
 class WaitingForMessages(Chapter):
@@ -102,6 +102,28 @@ class WaitingForMessages(Chapter):
         waiting = self.wait()
         low, high, low_2 = self.publish_all(Draft(b""), Draft(b"", priority=1), Draft(b""))
         self.assertEqual(waiting.ids, [high, low, low_2])
+
+    def test_who_is_answered_may_ask_again_at_once(self) -> None:
+        got: dict[str, list[int]] = {"alice": [], "bob": []}
+
+        def work(consumer: str) -> None:
+            self.harness.broker.receive(["default"], consumer, limit=1, wait=20.0).addCallback(done, consumer)
+
+        def done(deliveries: list[Delivery], consumer: str) -> None:
+            if deliveries:
+                got[consumer].append(deliveries[0].id)
+                self.harness.broker.delete(consumer, [claim(deliveries[0])])
+                work(consumer)
+
+        for consumer in got:
+            work(consumer)
+        self.harness.settle()
+        ids = self.publish_all(*[Draft(b"")] * 50)
+        self.harness.settle()
+        self.assertEqual(sorted(got["alice"] + got["bob"]), ids)
+        self.assertEqual(got, {consumer: sorted(those) for consumer, those in got.items()})
+        self.assertEqual((self.counts(), self.show_queue().waiting), ({}, 2))
+        self.harness.advance(20)
 
     def test_a_receive_can_wait_for_several_queues(self) -> None:
         self.put_queue("other")
