@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import Clock
@@ -16,12 +17,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import IResource
 from twisted.web.server import Site as PlainSite
 
+from wonderq.errors import StoreUnavailable
 from wonderq.http.api import Api
 from wonderq.http.site import Site
 from wonderq.local.broker import LocalBroker
 from wonderq.local.clock import StoreClock
 from wonderq.local.journal import IJournal, MemoryJournal
 from wonderq.metrics import Metrics
+
+T = TypeVar("T")
 
 START = 1_780_000_000.25
 """Wall time at which every test begins: 2026-05-28T20:26:40.250Z."""
@@ -95,6 +99,39 @@ class Connection:
         if self._open:
             self._open = False
             self._protocol.connectionLost(connectionDone if clean else Failure(ConnectionLost()))
+
+
+class HeldJournal(MemoryJournal):
+    """A journal whose commits can be held back, as a slow disk does.
+
+    @ivar holding: whether they are.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.holding = False
+        self._held: list[tuple[Deferred[Any], Any]] = []
+
+    def commit(self, value: T, durable: bool) -> Deferred[T]:
+        """See L{IJournal.commit}."""
+        if not self.holding:
+            return super().commit(value, durable)
+        answer: Deferred[T] = Deferred()
+        self._held.append((answer, value))
+        return answer
+
+    def release(self) -> None:
+        """Let the commits go that were held back."""
+        self.holding = False
+        held, self._held = self._held, []
+        for answer, value in held:
+            answer.callback(value)
+
+    def fail(self) -> None:
+        """Fail the commits that were held back."""
+        held, self._held = self._held, []
+        for answer, _ in held:
+            answer.errback(StoreUnavailable())
 
 
 class Server:
@@ -218,15 +255,21 @@ class ServerTestCase(SynchronousTestCase):
 
         @param members: more that it must say: C{parameter}, C{pointer}, C{detail}.
         """
-        self.assertEqual((reply.status, reply.headers.get("content-type")), (status, "application/problem+json"))
+        said = reply.body[:500]
+        self.assertEqual((reply.status, reply.headers.get("content-type")), (status, "application/problem+json"), said)
         problem = reply.json
-        self.assertEqual((problem["code"], problem["status"]), (code, status), problem)
-        self.assertEqual(problem["type"], f"urn:wonderq:problem:{code}")
-        self.assertTrue(problem["title"] and problem["detail"])
+        self.assertEqual((problem["code"], problem["status"]), (code, status), said)
+        self.assertEqual(problem["type"], f"urn:wonderq:problem:{code}", said)
+        self.assertTrue(problem["title"] and problem["detail"], said)
         for name in {"parameter", "pointer"} | members.keys():
-            self.assertEqual(problem.get(name), members.get(name), problem)
+            self.assertEqual(problem.get(name), members.get(name), said)
 
     def assertRefused(self, status: int, code: str, method: str, target: str, body: bytes = b"", **more: Any) -> None:
         """Assert that a request is answered with a problem; C{headers} among C{more} goes with the request."""
         headers = more.pop("headers", None)
-        self.assertProblem(self.server.request(method, target, body, headers), status, code, **more)
+        reply = self.server.request(method, target, body, headers)
+        try:
+            self.assertProblem(reply, status, code, **more)
+        except self.failureException as error:
+            error.add_note(f"answered to {method} {target[:200]}")
+            raise

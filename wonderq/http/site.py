@@ -42,6 +42,9 @@ class Channel(http.HTTPChannel):
     site: Site
     ended = False
 
+    _receiving = False
+    _closing = False
+
     def connectionMade(self) -> None:
         """See L{http.HTTPChannel}."""
         self.site.channels.add(self)
@@ -68,11 +71,23 @@ class Channel(http.HTTPChannel):
     def writeConnectionLost(self) -> None:
         """Never happens: this side is not closed alone."""
 
+    def dataReceived(self, data: bytes) -> None:
+        """See L{http.HTTPChannel}."""
+        self._receiving = True
+        http.HTTPChannel.dataReceived(self, data)
+        self._receiving = False
+        self._close_when_answered()
+
     def requestDone(self, request: IRequest) -> None:
-        """See L{http.HTTPChannel}; the next request may be waiting in the buffer already."""
+        """See L{http.HTTPChannel}."""
         http.HTTPChannel.requestDone(self, request)
-        if self.ended:
-            self._close_when_answered()
+        self._close_when_answered()
+
+    def loseConnection(self) -> None:
+        """See L{http.HTTPChannel}; it may be called again."""
+        if not self._closing:
+            self._closing = True
+            http.HTTPChannel.loseConnection(self)
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refuse a line without end, which twisted.web would hang up on without a word."""
@@ -85,11 +100,12 @@ class Channel(http.HTTPChannel):
 
     def _hang_up(self, answer: bytes) -> None:
         http.HTTPChannel.write(self, answer)
-        http.HTTPChannel.loseConnection(self)
+        self.loseConnection()
 
     def _close_when_answered(self) -> None:
-        if not any(request.complete for request in self.requests):
-            http.HTTPChannel.loseConnection(self)
+        # While data is being received, the next request may be in it.
+        if self.ended and not self._receiving and not any(request.complete for request in self.requests):
+            self.loseConnection()
 
 
 class Site(server.Site):
