@@ -27,7 +27,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from wonderq import __version__
-from wonderq.broker import IBroker, Stats
+from wonderq.broker import Stats
 from wonderq.errors import NotReady, StoreUnavailable
 from wonderq.model import QueueView
 
@@ -82,13 +82,13 @@ class Metrics:
         )
         self._queues = _Queues(max_queues)
         self._registry.register(self._queues)
-        self._broker: IBroker | None = None
+        self._stats: Callable[[], Deferred[Stats]] | None = None
         self._is_ready: Callable[[], bool] = lambda: False
         self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
-    def watch(self, broker: IBroker, ready: Callable[[], bool]) -> None:
-        """Show the queues of a broker from now on, and whether the server is ready."""
-        self._broker = broker
+    def watch(self, stats: Callable[[], Deferred[Stats]], ready: Callable[[], bool]) -> None:
+        """Show from now on what a broker says (see L{wonderq.broker.IBroker.stats}), and whether it is ready."""
+        self._stats = stats
         self._is_ready = ready
 
     def synced(self, seconds: float) -> None:
@@ -118,9 +118,9 @@ class Metrics:
         @param accept: the Accept header of whoever asks; it decides between OpenMetrics and the older text format.
         @return: the content type and the page.  While the broker cannot tell, its queues are left out.
         """
-        if self._broker is None:
+        if self._stats is None:
             raise RuntimeError("Nothing is being watched.")
-        return self._broker.stats().addErrback(_nothing).addCallback(self._render, accept)
+        return self._stats().addErrback(_nothing).addCallback(self._render, accept)
 
     def _render(self, stats: Stats | None, accept: str) -> tuple[str, bytes]:
         self._ready.set(self._is_ready())

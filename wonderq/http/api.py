@@ -63,7 +63,7 @@ class Api:
         self._about = about
         self._started = reactor.seconds()
         self._started_at = codec.timestamp(wall()).decode()
-        metrics.watch(broker, lambda: not any(health.troubles_of(checks).values()))
+        metrics.watch(broker.stats, lambda: not any(health.troubles_of(checks).values()))
 
     def resource(self) -> IResource:
         """Return the root resource, for a L{wonderq.http.site.Site} or any other of twisted.web's."""
