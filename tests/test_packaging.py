@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from twisted.application.service import IServiceMaker
+from twisted.application.service import IServiceMaker, ServiceMaker
 from twisted.plugin import IPlugin, getPlugins
 
 ROOT = Path(__file__).parent.parent
@@ -84,4 +84,5 @@ def test_twistd_lists_wonderq_after_an_install_of_the_wheel_and_of_a_checkout(
 def test_the_plugin_makes_services_and_its_options_are_ours() -> None:
     (plugin,) = (one for one in getPlugins(IServiceMaker) if one.tapname == "wonderq")
     assert IPlugin.providedBy(plugin)
+    assert isinstance(plugin, ServiceMaker)
     assert plugin.module == "wonderq.tap"

@@ -64,7 +64,8 @@ def makeService(options: Options) -> IService:
         lag=ReactorLag(reactor, metrics.lagged),
     )
     checks = {"store": broker.trouble, "drain": server.trouble}
-    api = Api(broker, reactor=reactor, wall=time.time, checks=checks, metrics=metrics)
+    about = {"store": "memory" if config.store is None else "sqlite", "sync": config.sync.mode}
+    api = Api(broker, reactor=reactor, wall=time.time, checks=checks, metrics=metrics, about=lambda: about)
     server.serve(Site(api.resource(), reactor), endpoints(config, reactor))
     return server
 
