@@ -184,6 +184,17 @@ class QueuesTests(SynchronousTestCase):
         self.assertEqual(page[key("messages_published_total", queue=OTHER)], 102 + 103 + 104)
         self.assertEqual(page[key("messages_published_total", queue="q1")], 101)
 
+    def test_a_queue_that_bears_the_name_of_the_sum_is_in_it(self) -> None:
+        views = tuple(QueueView(name, QueueSettings(), Counts(ready=1), 5, 2.0, 0) for name in (OTHER, "a", "b"))
+        totals = {"messages_published": {OTHER: 10, "a": 20, "b": 40}}
+        for max_queues, size, published in ((1000, 5, 10), (1, 10, 50)):
+            metrics = Metrics(max_queues)
+            metrics.watch(lambda: succeed(Stats(views, totals, 0)), lambda: True)
+            page = self.render(metrics)
+            self.assertEqual(page[key("queue_bytes", queue=OTHER)], size)
+            self.assertEqual(page[key("messages_published_total", queue=OTHER)], published)
+            self.assertEqual(page[key("messages_published_total", queue="a")], 20)
+
     def test_what_nobody_foresaw_is_not_hidden(self) -> None:
         metrics = Metrics()
         metrics.watch(lambda: fail(ZeroDivisionError()), lambda: True)

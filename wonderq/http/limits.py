@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import Any
 
 from twisted.web import server
+from twisted.web.http import RESPONSES
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import provider
 
@@ -109,4 +110,5 @@ class Request(server.Request):
 def last_answer(answer: Answer) -> bytes:
     """Write an answer behind which the connection is closed."""
     lines = [b"%b: %b\r\n" % header for header in head(answer)]
-    return b"HTTP/1.1 %d Refused\r\nConnection: close\r\n%b\r\n%b" % (answer.status, b"".join(lines), answer.body)
+    status_line = b"HTTP/1.1 %d %b\r\nConnection: close\r\n" % (answer.status, RESPONSES[answer.status])
+    return b"%b%b\r\n%b" % (status_line, b"".join(lines), answer.body)
