@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -203,3 +205,11 @@ def test_version_tells_wonderqs(capsys: pytest.CaptureFixture[str]) -> None:
         parse("--version")
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"WonderQ {__version__}\n"
+
+
+def test_the_operators_page_shows_every_option_with_its_variable_and_default() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+    for setting in SETTINGS:
+        (row,) = re.findall(rf"^\| `--{setting.name}[ `].*$", page, re.M)
+        assert f"| `{setting.variable}` |" in row
+        assert f"| `{setting.default}` |" in row
