@@ -18,6 +18,8 @@ from wonderq.model import Claim, Delivery, Draft, MessageView, Published, QueueS
 class Stats(Struct, frozen=True):
     """The state of a broker at one moment, read when it is asked for.
 
+    Counts, bytes and ages are those of the store; who waits, and the totals, are of this process.
+
     @ivar totals: events since the start, by metric name (C{"messages_published"}), then by queue.
     @ivar leases: live leases.
     """
@@ -61,8 +63,11 @@ class IBroker(Interface):
         @raise errors.NoSuchQueue: one of them does not exist, or the last one waited for was deleted.
         """
 
-    def give_back(deliveries: Sequence[Delivery]) -> None:
-        """End the leases of deliveries that could not be handed over; they do not count as receives."""
+    def give_back(consumer: str, deliveries: Sequence[Delivery]) -> Deferred[None]:
+        """End the leases of deliveries that could not be handed over to C{consumer}; they do not count as receives.
+
+        The Deferred never fails: leases that cannot be given back end by themselves, and count.
+        """
 
     def delete(consumer: str, claims: Sequence[Claim]) -> Deferred[list[bool]]:
         """Settle the messages that C{consumer} holds: they are gone.
@@ -108,3 +113,23 @@ class IBroker(Interface):
 
     def stats() -> Deferred[Stats]:
         """Read the counts and totals of every queue."""
+
+
+class IStore(IBroker):
+    """A broker together with what it takes to run it: what a server composes, and no front knows."""
+
+    on_failure = Attribute(
+        """Called once with the exception when the store has failed for good; the server then stops."""
+    )
+
+    def start() -> Deferred[None]:
+        """Recover; the Deferred fires when the broker is ready, or stopped, and fails if the store cannot be read."""
+
+    def trouble() -> str | None:
+        """Return why the broker is not ready, in one sentence; C{None} when it is."""
+
+    def drain() -> None:
+        """Prepare to stop: receives that wait are answered with nothing, and later ones do not wait."""
+
+    def stop() -> Deferred[None]:
+        """Stop; the Deferred fires when everything is on disk and the store is closed."""

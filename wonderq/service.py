@@ -20,9 +20,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from wonderq.broker import IStore
 from wonderq.config import Config
 from wonderq.http.site import Site
-from wonderq.local.broker import LocalBroker
 from wonderq.local.journal import IJournal, StoreRefused
 from wonderq.metrics import ReactorLag
 from wonderq.process import STORE_FAILED, Process, Refused
@@ -48,7 +48,7 @@ class Server(Service):
         process: Process,
         threads: ThreadPool,
         journal: IJournal,
-        broker: LocalBroker,
+        broker: IStore,
         lag: ReactorLag,
     ) -> None:
         self._config = config

@@ -117,25 +117,16 @@ class TestOverHTTP(SynchronousTestCase):
     def test_what_is_given_back_counts_as_received(self) -> None:
         self.harness.result(self.client.publish([Draft(b"")]))
         deliveries = self.harness.result(self.client.receive(["default"], "alice"))
-        self.client.give_back(deliveries)
+        self.client.give_back("alice", deliveries)
         self.harness.settle()
         [got] = self.harness.result(self.client.receive(["default"], "bob"))
         self.assertEqual((got.receives, got.last_failure), (2, "released"))
-
-    def test_deliveries_of_several_consumers_can_be_given_back_together(self) -> None:
-        self.harness.result(self.client.publish([Draft(b""), Draft(b"")]))
-        deliveries = [
-            self.harness.result(self.client.receive(["default"], consumer, 1))[0] for consumer in ("alice", "bob")
-        ]
-        self.client.give_back(deliveries)
-        self.harness.settle()
-        self.assertEqual(self.harness.result(self.client.show_queue("default")).counts.ready, 2)
 
     def test_nobody_is_told_that_giving_back_failed(self) -> None:
         self.harness.result(self.client.publish([Draft(b"")]))
         deliveries = self.harness.result(self.client.receive(["default"], "alice"))
         self.harness.result(self.client.close())
-        self.client.give_back(deliveries)
+        self.client.give_back("alice", deliveries)
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_a_server_whose_broker_has_stopped_has_no_stats(self) -> None:

@@ -44,7 +44,7 @@ def delivered(*bodies: tuple[bytes, str]) -> list[tuple[bytes, str]]:
         Delivery(number, number, "default", body, content_type, 1, 0.0, 30.0, 0, 'a "body": reason')
         for number, (body, content_type) in enumerate(bodies, 1)
     ]
-    return [(got.body, got.content_type) for got in wire.deliveries(codec.deliveries(deliveries), "alice")]
+    return [(got.body, got.content_type) for got in wire.deliveries(codec.deliveries(deliveries))]
 
 
 @given(st.lists(json_bodies(), min_size=1, max_size=3))
@@ -72,14 +72,8 @@ def test_a_body_is_found_wherever_it_stands() -> None:
     }  # fmt: skip
     rest = json.dumps(fields)[1:-1].encode()
     for text in (b'[{"body": [1] ,%b}]' % rest, b'[{%b,"body": [1] }]' % rest):
-        [got] = wire.deliveries(text, "alice")
+        [got] = wire.deliveries(text)
         assert got.body == b" [1] "
-
-
-def test_a_delivery_knows_to_whom() -> None:
-    [got] = wire.deliveries(codec.deliveries([Delivery(1, 2, "q", b"", "a/b", 1, 0.0, 30.0, 0)]), "alice")
-    assert isinstance(got, wire.Received)
-    assert got.consumer == "alice"
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ class Queues(Chapter):
         new = self.receive_one("alice", "other")
         self.assertGreater(new.receipt, old.receipt)
         self.assertLost(claim(old))
-        self.harness.broker.give_back([old])
+        self.harness.broker.give_back("alice", [old])
         self.harness.advance(29.5)
         self.assertEqual(self.counts("other"), {"leased": 1})
         self.assertEqual(self.delete("alice", claim(new)), [True])

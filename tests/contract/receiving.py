@@ -176,14 +176,14 @@ class Receiving(Chapter):
     def test_what_is_given_back_is_ready_at_its_old_place(self) -> None:
         first, second = self.publish(), self.publish()
         [got] = self.receive("alice", limit=1)
-        self.harness.broker.give_back([got])
+        self.harness.broker.give_back("alice", [got])
         self.harness.settle()
         self.assertEqual(self.ids("bob"), [first, second])
 
     def test_a_lease_given_back_is_no_longer_held(self) -> None:
         self.publish()
         got = self.receive_one("alice")
-        self.harness.broker.give_back([got])
+        self.harness.broker.give_back("alice", [got])
         self.harness.settle()
         self.assertEqual(self.delete("alice", claim(got)), [False])
 
@@ -192,6 +192,6 @@ class Receiving(Chapter):
         got = self.receive_one("alice")
         self.harness.advance(30)
         again = self.receive_one("alice")
-        self.harness.broker.give_back([got])
+        self.harness.broker.give_back("alice", [got])
         self.harness.settle()
         self.assertEqual(self.delete("alice", claim(again)), [True])

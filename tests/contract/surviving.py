@@ -195,7 +195,7 @@ class Surviving(Chapter):
 
     def test_a_lease_given_back_does_not_count(self) -> None:
         self.publish()
-        self.harness.broker.give_back(self.receive())
+        self.harness.broker.give_back("alice", self.receive())
         self.harness.settle()
         self.harness.restart()
         got = self.receive_one("bob")

@@ -61,7 +61,7 @@ class WaitingForMessages(Chapter):
         message = self.publish()
         got = self.receive_one("alice")
         waiting = self.wait("bob")
-        self.harness.broker.give_back([got])
+        self.harness.broker.give_back("alice", [got])
         self.harness.settle()
         self.assertEqual(waiting.ids, [message])
 

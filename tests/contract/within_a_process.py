@@ -14,7 +14,7 @@ class WithinAProcess(Chapter):
         for _ in range(3):
             got = self.receive_one("alice")
             self.assertEqual((got.receives, got.last_failure), (1, None))
-            self.harness.broker.give_back([got])
+            self.harness.broker.give_back("alice", [got])
             self.harness.settle()
         view = self.show(message)
         self.assertEqual((view.message.receives, view.attempts, view.message.last_failure), (0, (), None))
@@ -22,14 +22,14 @@ class WithinAProcess(Chapter):
     def test_a_message_given_back_in_its_last_lease_is_not_dead(self) -> None:
         self.put_queue(max_receives=1)
         message = self.publish()
-        self.harness.broker.give_back(self.receive("alice"))
+        self.harness.broker.give_back("alice", self.receive("alice"))
         self.harness.settle()
         self.assertEqual(self.ids("bob"), [message])
 
     def test_some_of_what_was_received_can_be_given_back(self) -> None:
         first, second, third = self.publish_all(Draft(b""), Draft(b""), Draft(b""))
         deliveries = self.receive("alice")
-        self.harness.broker.give_back(deliveries[1:])
+        self.harness.broker.give_back("alice", deliveries[1:])
         self.harness.settle()
         self.assertEqual(self.ids("bob"), [second, third])
         self.assertEqual(self.state(first), "leased")

@@ -255,14 +255,14 @@ class AnswerTests(Case):
         old = self.receive("alice", lease=5.0)
         self.clock.advance(5)
         [new] = self.receive("bob")
-        self.broker.give_back(old)
+        self.broker.give_back("alice", old)
         self.assertEqual(self.result(self.broker.delete("bob", [Claim(new.id, new.receipt)])), [True])
 
     def test_giving_back_a_lease_that_has_ended_counts_as_its_end(self) -> None:
         self.publish(Draft(b"hello"))
         old = self.receive("alice", lease=5.0)
         self.clock.rightNow += 5
-        self.broker.give_back(old)
+        self.broker.give_back("alice", old)
         [delivery] = self.receive("bob")
         self.assertEqual((delivery.receives, delivery.last_failure), (2, "lease expired"))
 
@@ -270,7 +270,7 @@ class AnswerTests(Case):
         self.publish(Draft(b"hello"))
         deliveries = self.receive()
         self.result(self.broker.stop())
-        self.broker.give_back(deliveries)
+        self.broker.give_back("alice", deliveries)
         self.clock.advance(0)
         self.assertEqual(set(self.paper.leases), {deliveries[0].id})
 
@@ -373,7 +373,7 @@ class ReentrancyTests(SynchronousTestCase):
     def test_a_lease_given_back_out_of_an_answer_is_given_back_once(self) -> None:
         pair = self.late_pair()
         carol = self.broker.receive(["default"], "carol", limit=1, wait=60.0)
-        carol.addCallback(lambda got: self.broker.give_back(pair))
+        carol.addCallback(lambda got: self.broker.give_back("alice", pair))
         self.clock.rightNow += 5
         stats = self.successResultOf(self.broker.stats())
         self.assertEqual((stats.leases, stats.queues[0].counts.ready), (1, 1))

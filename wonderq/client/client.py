@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import groupby
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -91,17 +90,12 @@ class Client:
         if lease is not None:
             params.append(("lease", wire.seconds(lease)))
         answer = self._call("POST", "/v1/consumer", params, wait=wait)
-        return answer.addCallback(_read(partial(wire.deliveries, consumer=consumer)))
+        return answer.addCallback(_read(wire.deliveries))
 
-    def give_back(self, deliveries: Sequence[Delivery]) -> None:
-        """See L{IBroker.give_back}; only that these count as receives, since the server had handed them over.
-
-        Nobody is told when it fails, as the leases then end by themselves.
-        """
-        mine = [delivery for delivery in deliveries if isinstance(delivery, wire.Received)]
-        for consumer, those in groupby(mine, lambda delivery: delivery.consumer):
-            claims = [Claim(delivery.id, delivery.receipt) for delivery in those]
-            self.release(consumer, claims).addErrback(self._not_given_back)
+    def give_back(self, consumer: str, deliveries: Sequence[Delivery]) -> Deferred[None]:
+        """See L{IBroker.give_back}; only that these count as receives, since the server had handed them over."""
+        claims = [Claim(delivery.id, delivery.receipt) for delivery in deliveries]
+        return self.release(consumer, claims).addCallbacks(lambda _: None, self._not_given_back)
 
     def delete(self, consumer: str, claims: Sequence[Claim]) -> Deferred[list[bool]]:
         """See L{IBroker.delete}."""

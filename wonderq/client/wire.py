@@ -66,15 +66,6 @@ def seconds(value: float) -> str:
 # -- answers --
 
 
-class Received(Delivery, frozen=True, gc=False):
-    """A delivery that also knows to whom, since to give it back takes both.
-
-    @ivar consumer: who received it.
-    """
-
-    consumer: str = ""
-
-
 class _Body(Struct, rename="camel"):
     """The members that tell what a body is."""
 
@@ -170,9 +161,9 @@ def batch(body: bytes) -> list[Published]:
     return [Published(message, index in answer.duplicates) for index, message in enumerate(answer.message_ids)]
 
 
-def deliveries(body: bytes, consumer: str) -> list[Delivery]:
+def deliveries(body: bytes) -> list[Delivery]:
     """Read the answer to a receive."""
-    return [_received(bytes(one), consumer) for one in msgspec.json.decode(body, type=list[Raw])]
+    return [_delivery(bytes(one)) for one in msgspec.json.decode(body, type=list[Raw])]
 
 
 def settled(body: bytes) -> list[bool]:
@@ -215,11 +206,11 @@ def stats(body: bytes) -> Stats:
     return Stats(tuple(map(_queue, status.queues)), status.totals, status.leases)
 
 
-def _received(text: bytes, consumer: str) -> Received:
+def _delivery(text: bytes) -> Delivery:
     one = msgspec.json.decode(text, type=_Delivery)
-    return Received(
+    return Delivery(
         one.id, one.receipt, one.queue, _content(text, one), one.content_type, one.receives,
-        one.published_at.timestamp(), one.lease_until.timestamp(), one.priority, one.last_failure, consumer,
+        one.published_at.timestamp(), one.lease_until.timestamp(), one.priority, one.last_failure,
     )  # fmt: skip
 
 

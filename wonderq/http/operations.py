@@ -109,13 +109,13 @@ def receive(broker: IBroker, call: Call) -> Deferred[Answer]:
         10 if limit is None else query.integer(limit, "limit", 1, MAX_RECEIVE),
         0.0 if wait is None else query.duration(wait, "wait", 0, MAX_WAIT),
         None if lease is None else query.duration(lease, "lease", MIN_LEASE, MAX_LEASE),
-    ).addCallbacks(partial(_received, broker), _blame_queue)
+    ).addCallbacks(partial(_received, broker, consumer), _blame_queue)
 
 
-def _received(broker: IBroker, deliveries: Sequence[Delivery]) -> Answer:
+def _received(broker: IBroker, consumer: str, deliveries: Sequence[Delivery]) -> Answer:
     if not deliveries:
         return Answer(200, b"[]")
-    return Answer(200, codec.deliveries(deliveries), undo=partial(broker.give_back, deliveries))
+    return Answer(200, codec.deliveries(deliveries), undo=partial(broker.give_back, consumer, deliveries))
 
 
 def delete(broker: IBroker, call: Call) -> Deferred[Answer]:

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wonderq import errors
-from wonderq.broker import IBroker, Stats
+from wonderq.broker import IStore, Stats
 from wonderq.local.clock import StoreClock
 from wonderq.local.journal import IJournal
 from wonderq.local.lifetime import Lifetime, verb
@@ -44,7 +44,7 @@ from wonderq.model import (
 )
 
 
-@implementer(IBroker)
+@implementer(IStore)
 class LocalBroker(Lifetime):
     """Queues in this process, kept by a journal.
 
@@ -99,12 +99,12 @@ class LocalBroker(Lifetime):
 
     @property
     def durability(self) -> str:
-        """See L{IBroker}."""
+        """See L{wonderq.broker.IBroker}."""
         return str(self._journal.durability)
 
     @verb
     def publish(self, drafts: Sequence[Draft]) -> Deferred[list[Published]]:
-        """See L{IBroker.publish}."""
+        """See L{wonderq.broker.IBroker.publish}."""
         now, wall = self._now(), self._clock.wall()
         queues = [self._fitting(draft, json_pointer(index)) for index, draft in enumerate(drafts)]
         if not self._journal.has_room(sum(len(draft.body) for draft in drafts)):
@@ -125,7 +125,7 @@ class LocalBroker(Lifetime):
     def receive(
         self, queues: Sequence[str], consumer: str, limit: int = 10, wait: float = 0.0, lease: float | None = None
     ) -> Deferred[list[Delivery]]:
-        """See L{IBroker.receive}."""
+        """See L{wonderq.broker.IBroker.receive}."""
         now = self._now()
         for name in queues:
             self._shelf.find(name)
@@ -136,45 +136,45 @@ class LocalBroker(Lifetime):
             self._waiters.add(waiter, wait)
         return waiter.answer
 
-    def give_back(self, deliveries: Sequence[Delivery]) -> None:
-        """See L{IBroker.give_back}."""
-        if self.refusal() is not None:
-            return
-        self._now()
-        touched: dict[Queue, None] = {}
-        for delivery in deliveries:
-            entry = self._shelf.leases.get(delivery.id)
-            if entry is not None and entry.receipt == delivery.receipt and not entry.queue.deleted:
-                self._shelf.give_back(entry)
-                touched[entry.queue] = None
-        for queue in touched:
-            self._serve(queue)
+    def give_back(self, consumer: str, deliveries: Sequence[Delivery]) -> Deferred[None]:
+        """See L{wonderq.broker.IBroker.give_back}; it is done when this returns."""
+        if self.refusal() is None:
+            self._now()
+            touched: dict[Queue, None] = {}
+            for delivery in deliveries:
+                entry = self._shelf.leases.get(delivery.id)
+                if entry is not None and entry.receipt == delivery.receipt and not entry.queue.deleted:
+                    self._shelf.give_back(entry)
+                    touched[entry.queue] = None
+            for queue in touched:
+                self._serve(queue)
+        return succeed(None)
 
     @verb
     def delete(self, consumer: str, claims: Sequence[Claim]) -> Deferred[list[bool]]:
-        """See L{IBroker.delete}."""
+        """See L{wonderq.broker.IBroker.delete}."""
         return self._settle(consumer, claims, lambda entry, now: self._shelf.delete(entry))
 
     @verb
     def extend(self, consumer: str, claims: Sequence[Claim], lease: float) -> Deferred[list[bool]]:
-        """See L{IBroker.extend}."""
+        """See L{wonderq.broker.IBroker.extend}."""
         return self._settle(consumer, claims, lambda entry, now: self._shelf.extend(entry, lease, now))
 
     @verb
     def release(
         self, consumer: str, claims: Sequence[Claim], delay: float = 0.0, reason: str | None = None
     ) -> Deferred[list[bool]]:
-        """See L{IBroker.release}."""
+        """See L{wonderq.broker.IBroker.release}."""
         return self._settle(consumer, claims, lambda entry, now: self._shelf.release(entry, delay, reason, now))
 
     @verb
     def bury(self, consumer: str, claims: Sequence[Claim], reason: str | None = None) -> Deferred[list[bool]]:
-        """See L{IBroker.bury}."""
+        """See L{wonderq.broker.IBroker.bury}."""
         return self._settle(consumer, claims, lambda entry, now: self._shelf.bury(entry, reason, now))
 
     @verb
     def show_message(self, message: int) -> Deferred[MessageView]:
-        """See L{IBroker.show_message}."""
+        """See L{wonderq.broker.IBroker.show_message}."""
         self._now()
         return succeed(message_view(self._shelf, message))
 
@@ -182,7 +182,7 @@ class LocalBroker(Lifetime):
     def put_queue(
         self, name: str, settings: QueueSettings, create_only: bool = False
     ) -> Deferred[tuple[QueueView, bool]]:
-        """See L{IBroker.put_queue}."""
+        """See L{wonderq.broker.IBroker.put_queue}."""
         self._now()
         created = name not in self._shelf.queues
         if create_only and not created:
@@ -192,14 +192,14 @@ class LocalBroker(Lifetime):
 
     @verb
     def show_queue(self, name: str) -> Deferred[QueueView]:
-        """See L{IBroker.show_queue}."""
+        """See L{wonderq.broker.IBroker.show_queue}."""
         self._now()
         queue = self._shelf.find(name)
         return succeed(queue_view(self._shelf, self._waiters, queue))
 
     @verb
     def delete_queue(self, name: str) -> Deferred[None]:
-        """See L{IBroker.delete_queue}."""
+        """See L{wonderq.broker.IBroker.delete_queue}."""
         self._now()
         self._shelf.find(name)
         if name == DEFAULT_QUEUE:
@@ -210,7 +210,7 @@ class LocalBroker(Lifetime):
 
     @verb
     def stats(self) -> Deferred[Stats]:
-        """See L{IBroker.stats}."""
+        """See L{wonderq.broker.IBroker.stats}."""
         self._now()
         queues = self._shelf.queues.values()
         return succeed(
@@ -297,7 +297,7 @@ class LocalBroker(Lifetime):
 
     def _cancelled(self, waiter: Waiter) -> None:
         self._waiters.remove(waiter)
-        self.give_back(waiter.deliveries)
+        self.give_back(waiter.consumer, waiter.deliveries)
 
     def _failed(self, error: BaseException) -> None:
         self.phase = "failed"
