@@ -70,6 +70,7 @@ class Changes:
     def lease(self, message: int, lease: StoredLease) -> None:
         """A message is leased."""
         self.leases[message] = lease
+        self.delays.pop(message, None)
 
     def extend(self, message: int, deadline: float) -> None:
         """A lease ends at another time."""
@@ -107,6 +108,8 @@ class Changes:
             run("DELETE FROM messages WHERE id = ?", zip(self.gone, strict=True))
         if self.ended:
             run("DELETE FROM leases WHERE id = ?", zip(self.ended, strict=True))
+            # A lease that began and ended in this turn is never written, so no trigger has done this.
+            run("DELETE FROM delays WHERE id = ?", zip(self.ended, strict=True))
         if self._deadlines:
             run("UPDATE leases SET deadline = ?2 WHERE id = ?1", self._deadlines.items())
         if self._queues or self._emptied:

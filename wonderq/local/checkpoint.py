@@ -9,6 +9,8 @@ import apsw
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from wonderq.local.schema import VERSION
+
 LONG: Final = 4000
 """Pages (of 4 KiB) of log that begin a checkpoint.  SQLite's own default is 1000; more means fewer syncs, and that a
 page which changes often is copied less often; 16 MB fit into the disk that C{--min-free} keeps free."""
@@ -35,7 +37,6 @@ class Checkpointer:
     def __init__(
         self,
         connect: Callable[[], apsw.Connection],
-        begin_anew: Callable[[apsw.Connection], None],
         in_thread: Callable[[Callable[[], int]], Deferred[int]],
         hold: Callable[[], object],
         go_on: Callable[[], object],
@@ -43,13 +44,11 @@ class Checkpointer:
     ) -> None:
         """Make two connections of its own.
 
-        @param begin_anew: makes a small transaction on the connection that it is given.
         @param hold: lets nobody write until C{go_on} is called.
         @param failed: called with a fault of the disk.
         """
         self._copier = connect()
         self._anchor = connect()
-        self._begin_anew = begin_anew
         self._in_thread = in_thread
         self._hold = hold
         self._go_on = go_on
@@ -57,25 +56,22 @@ class Checkpointer:
         self._log = 0
         self._limit = LONG
         self._copier_log = 0
-        self._running: Deferred[None] | None = None
-        self._stopped = False
+        self._running = False
+        self._stopped: Deferred[None] | None = None
         self._copier.set_wal_hook(self._count)
 
     def written(self, pages: int) -> None:
         """A transaction was written, and the log has this many pages now."""
         self._log = pages
-        if pages >= self._limit and self._running is None and not self._stopped:
-            self._running = Deferred.fromCoroutine(self._run())
-            self._running.addErrback(self._fault)
+        if pages >= self._limit and not self._running and self._stopped is None:
+            self._running = True
+            Deferred.fromCoroutine(self._run()).addErrback(self._fault).addCallback(self._ended)
 
     def stop(self) -> Deferred[None]:
         """Begin no more checkpoints; the Deferred fires when none runs."""
-        self._stopped = True
-        stopped: Deferred[None] = Deferred()
-        if self._running is None:
+        self._stopped = stopped = Deferred[None]()
+        if not self._running:
             stopped.callback(None)
-        else:
-            self._running.addCallback(stopped.callback)
         return stopped
 
     def close(self) -> None:
@@ -93,7 +89,6 @@ class Checkpointer:
         try:
             left = await self._in_thread(self._finish)
         finally:
-            self._running = None
             self._go_on()
         # Somebody else reads an old state of the database: do not try again at once.
         self._limit = max(LONG, left + LONG)
@@ -109,7 +104,8 @@ class Checkpointer:
         self._release()
         self._checkpoint()
         try:
-            self._begin_anew(self._copier)
+            # Writing what is there already changes nothing, but the page is written.
+            self._copier.pragma("user_version", VERSION)
         except apsw.BusyError:
             return self._log
         return self._copier_log
@@ -128,6 +124,11 @@ class Checkpointer:
     def _count(self, connection: apsw.Connection, database: str, pages: int) -> int:
         self._copier_log = pages
         return apsw.SQLITE_OK
+
+    def _ended(self, _: object) -> None:
+        self._running = False
+        if self._stopped is not None:
+            self._stopped.callback(None)
 
     def _fault(self, failure: Failure) -> None:
         self._failed(cast(BaseException, failure.value))

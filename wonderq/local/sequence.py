@@ -7,8 +7,8 @@ from typing import Final
 
 FIRST_BLOCK: Final = 1000
 LARGEST_BLOCK: Final = 1 << 20
-QUICK: Final = 10.0
-"""Seconds within which a used block shows that the next one should be larger."""
+LASTS: Final = 20.0
+"""Seconds for which a block should last: a limit is then raised, and perhaps synced for that alone, every 10 s."""
 
 
 class Sequence:
@@ -16,8 +16,8 @@ class Sequence:
 
     After any stop the numbers go on from the C{limit} that the disk has, so a number may be given out once the disk
     surely has a limit above it.  A higher limit is asked for when half of a block is left, so that normally nobody
-    waits for it.  Blocks are small for a quiet server, whose numbers then jump little after a crash, and grow with the
-    rate of use.
+    waits for it.  Blocks follow the rate of use, so that the numbers of a quiet server jump little after a crash; they
+    at most double, so that a short burst does not count for more than it is.
 
     @ivar limit: what the next transaction has to write: greater than every number drawn so far.
     """
@@ -32,7 +32,7 @@ class Sequence:
         self._now = now
         self._raised = raised
         self._block = FIRST_BLOCK
-        self._reserved_at = now()
+        self._reserved_at, self._reserved_from = now(), first
         self.limit = first + FIRST_BLOCK
         self._early = first + FIRST_BLOCK // 2
         self._synced = first
@@ -63,9 +63,9 @@ class Sequence:
 
     def _reserve(self) -> None:
         now = self._now()
-        quick = now - self._reserved_at < QUICK
-        self._block = min(LARGEST_BLOCK, self._block * 2) if quick else max(FIRST_BLOCK, self._block // 2)
-        self._reserved_at = now
+        rate = (self._next - self._reserved_from) / max(now - self._reserved_at, 1e-3)
+        self._block = max(FIRST_BLOCK, min(int(rate * LASTS), 2 * self._block, LARGEST_BLOCK))
+        self._reserved_at, self._reserved_from = now, self._next
         self.limit = self._next + self._block
         self._early = self._next + self._block // 2
         self._raised()

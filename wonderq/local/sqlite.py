@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -21,7 +22,7 @@ from wonderq.local.reaper import Reaper
 from wonderq.local.recent import RecentMessages
 from wonderq.local.schema import FAULTS, rows
 from wonderq.local.sequence import Sequence as Numbers
-from wonderq.local.store_file import Meta, StoreFile, refusing, renew
+from wonderq.local.store_file import Meta, StoreFile, refusing
 from wonderq.local.stored import WINDOW, StoredMessages
 from wonderq.local.survivors import survivors
 from wonderq.model import Message, QueueSettings
@@ -84,7 +85,7 @@ class SqliteJournal:
             sync.seconds if sync.mode == "interval" else None,
         )
         self._reaper = Reaper(
-            reactor, self._look, self.delete, self._changes.forget_queue, lambda: self._group.answer(None, False)
+            reactor, self._look, self.delete, self._forget_queue, lambda: self._group.answer(None, False)
         )
         self._queues = QueueNumbers()
         self._free = 0
@@ -252,7 +253,6 @@ class SqliteJournal:
         self._stored = StoredMessages(file.connection, self._queues.names, self._changes, self._recent)
         self._checkpointer = Checkpointer(
             file.another,
-            lambda connection: renew(connection, self._clock.mark()),
             self._in_thread,
             self._group.hold,
             self._group.go_on,
@@ -294,6 +294,10 @@ class SqliteJournal:
         except FAULTS as fault:
             raise self._unreadable(fault) from fault
 
+    def _forget_queue(self, number: int) -> None:
+        self._changes.forget_queue(number)
+        self._group.note()
+
     def _unreadable(self, fault: BaseException) -> errors.StoreUnavailable:
         self._group.fail(fault)
         return errors.StoreUnavailable(retry_after=1)
@@ -308,9 +312,10 @@ class SqliteJournal:
             await self._group.answer(None, True)
         except errors.StoreUnavailable:
             pass
+        tidy = self._group.failure is None
         self._group.close()
-        await self._in_thread(self._let_go)
+        await self._in_thread(partial(self._let_go, tidy))
 
-    def _let_go(self) -> None:
+    def _let_go(self, tidy: bool) -> None:
         self._checkpointer.close()
-        self._file.close(tidy=self._group.failure is None)
+        self._file.close(tidy)

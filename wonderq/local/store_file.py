@@ -146,14 +146,6 @@ class StoreFile:
         return apsw.SQLITE_OK
 
 
-def renew(connection: apsw.Connection, mark: Mark) -> None:
-    """Write a new mark and nothing else."""
-    connection.execute(
-        "UPDATE meta SET boot = ?, store = ?, monotonic = ?, wall = ?",
-        (mark.boot, mark.store, mark.monotonic, mark.wall),
-    )
-
-
 @contextmanager
 def refusing(path: str) -> Iterator[None]:
     """Turn what SQLite and the system raise while a store is opened into a line for the operator."""
