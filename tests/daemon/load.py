@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 from tests.daemon.client import NoAnswer, NotSent, Refused, Session
 from tests.history import Delivery, Event, History, Look, Outcome, Publish, Receive, Settle, Verb
 
-LEASES = (0.3, 1.0, 5.0)
+LEASES = (0.3, 1.0, 3.0)
 """Seconds: some end under load, some outlive a restart, none makes the end of a run long."""
 
 T = TypeVar("T")

@@ -20,6 +20,16 @@ START_SECONDS = 30.0
 _PORT = re.compile(rb"127\.0\.0\.1:([1-9][0-9]*)")
 
 
+def eventually(true: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Ask until something is true; return whether it was so in time."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
 class Daemon:
     """C{twistd -n wonderq} on a port that the system chose, in a process group of its own.
 
@@ -159,10 +169,7 @@ class Daemon:
         return int(found[1]) * 1024
 
     def _wait(self, done: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not done():
-            if self.process.poll() is not None:
-                raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.output()}")
-            if time.monotonic() > deadline:
-                raise AssertionError(f"the server did not {what} in {START_SECONDS:g} s:\n{self.output()}")
-            time.sleep(0.01)
+        if not eventually(lambda: self.process.poll() is not None or done(), START_SECONDS):
+            raise AssertionError(f"the server did not {what} in {START_SECONDS:g} s:\n{self.output()}")
+        if self.process.returncode is not None:
+            raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.output()}")
