@@ -11,11 +11,11 @@ from typing import Literal
 
 import pytest
 
-SOURCES = Path(__file__).with_name("shims")
+SOURCES = Path(__file__).parent.parent / "shims"
 
 
 def library(name: str, directory: Path) -> Path:
-    """Compile a library of C{shims/} into C{directory}."""
+    """Compile a library of C{tests/shims/} into C{directory}."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("there is no C compiler (package gcc)")
