@@ -49,31 +49,48 @@ class DurableHarness(LocalHarness):
         if self.ending == "stopped":
             super().close()
         else:
-            self._kill()
+            self._take_files()
+            self._leave()
         self.clock.advance(away)
         if self.ending == "rebooted":
             self._boot += 1
             self._booted = self.clock.seconds()
         self._start()
 
-    def _kill(self) -> None:
-        """Leave the process as it is, its reactor standing still for ever, and go on with what is in its files."""
+    def end_at(self, answer: Deferred[T]) -> T:
+        """Restart the server, which ended in the moment of an answer; return what that holds."""
+
+        def given(value: T) -> T:
+            self._take_files()
+            return value
+
+        if self.ending != "stopped":
+            answer.addCallback(given)
+        result = self.result(answer)
+        self.restart()
+        return result
+
+    def _take_files(self) -> None:
+        """Keep what is in the files now for the next life, and nothing that comes later."""
+        following = self._store(self._life + 1)
+        if not following.parent.exists():
+            following.parent.mkdir()
+            for suffix in ("", "-wal"):
+                shutil.copyfile(f"{self._store(self._life)}{suffix}", f"{following}{suffix}")
+
+    def _leave(self) -> None:
+        """Leave the process as it is, its reactor standing still for ever."""
         self._dead.append((self.clock, self.local))
         now = self.clock.seconds()
         self.clock = Clock()
         self.clock.rightNow = now
-        before = self._store
         self._life += 1
-        self._store.parent.mkdir()
-        for suffix in ("", "-wal"):
-            shutil.copyfile(f"{before}{suffix}", f"{self._store}{suffix}")
 
-    @property
-    def _store(self) -> Path:
-        return Path(self._directory.name) / f"life-{self._life}" / "store.db"
+    def _store(self, life: int) -> Path:
+        return Path(self._directory.name) / f"life-{life}" / "store.db"
 
     def _journal(self, clock: StoreClock) -> IJournal:
-        return SqliteJournal(str(self._store), clock, self.clock, in_thread=at_once)
+        return SqliteJournal(str(self._store(self._life)), clock, self.clock, in_thread=at_once)
 
 
 def at_once(work: Callable[[], T]) -> Deferred[T]:

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.client.scripted import ScriptedHarness, whole_answer
 from tests.network import HTTPHarness
+from wonderq.client.calls import Calls
 from wonderq.errors import StoreUnavailable
 from wonderq.model import Claim, Draft
 
@@ -142,6 +143,25 @@ class TestWhatCanGoWrong(CallsTestCase):
                 % (body, encoding)
             )
             self.assertUnavailable(deferred, "cannot be understood")
+
+
+class TestBookkeeping(SynchronousTestCase):
+    def test_a_call_is_remembered_until_its_answer_or_its_end(self) -> None:
+        harness = ScriptedHarness()
+        calls = Calls(harness.clock, "http://queue.test", 30.0, 10, harness.network)
+        answered, lost, cancelled, late = (calls.send("GET", "/livez") for _ in range(4))
+        harness.settle()
+        self.assertEqual(len(calls), 4)
+        harness.server.connections[0].say(whole_answer(b"ok"))
+        harness.server.connections[1].hang_up()
+        harness.settle()
+        cancelled.cancel()
+        self.assertEqual(len(calls), 1)
+        harness.advance(30)
+        self.assertEqual(len(calls), 0)
+        self.assertEqual(self.successResultOf(answered).body, b"ok")
+        for failed, reason in ((lost, StoreUnavailable), (cancelled, CancelledError), (late, StoreUnavailable)):
+            self.failureResultOf(failed, reason)
 
 
 class TestDeadlines(CallsTestCase):

@@ -27,6 +27,7 @@ class Looking(Chapter):
         self.assertEqual(
             (view.state, view.attempts, view.consumer, view.lease_until, view.due), ("ready", (), None, None, None)
         )
+        self.assertFalse(shown.dead)
         self.assertNotEqual(view.why, "")
 
     def test_a_delayed_message_tells_when_it_is_due(self) -> None:
@@ -47,6 +48,14 @@ class Looking(Chapter):
         self.assertIn("alice", view.why)
         self.assertAttempts(view.attempts, Attempt("alice", start))
 
+    def test_a_running_lease_is_not_yet_a_part_of_the_message(self) -> None:
+        message = self.publish()
+        for receives in range(3):
+            got = self.receive_one("alice")
+            shown = self.show(message).message
+            self.assertEqual((shown.receives, len(shown.attempts)), (receives, receives))
+            self.release("alice", claim(got))
+
     def test_a_dead_message_tells_why(self) -> None:
         message = self.publish()
         start = self.harness.wall()
@@ -54,6 +63,7 @@ class Looking(Chapter):
         view = self.show(message)
         self.assertEqual((view.state, view.consumer, view.lease_until, view.due), ("dead", None, None, None))
         self.assertIn("made of glass", view.why)
+        self.assertTrue(view.message.dead)
         self.assertAttempts(view.attempts, Attempt("alice", start, start, "buried", "made of glass"))
 
     def test_every_attempt_is_told_with_its_outcome(self) -> None:

@@ -104,6 +104,18 @@ class Queues(Chapter):
         with self.assertRaises(errors.NoSuchQueue):
             self.show_queue("other")
 
+    def test_what_was_in_a_deleted_queue_is_gone_before_anything_else_happens(self) -> None:
+        self.put_queue("other")
+        messages = self.fill("other")
+        deleted = self.harness.broker.delete_queue("other")
+        made = self.harness.broker.put_queue("other", QueueSettings())
+        looks = [self.harness.broker.show_message(message) for message in messages]
+        self.harness.result(deleted)
+        self.assertEqual(self.harness.result(made)[0].counts, Counts())
+        for look in looks:
+            with self.assertRaises(errors.NoSuchMessage):
+                self.harness.result(look)
+
     def test_deleting_a_queue_touches_no_other(self) -> None:
         self.put_queue("other")
         messages = self.fill("default")

@@ -111,14 +111,16 @@ class Settling(Chapter):
         self.assertEqual(self.counts(), {"ready": 1})
 
     def test_a_lease_past_its_deadline_settles_nothing_though_no_timer_has_run(self) -> None:
-        for settle in self.each_way_to_settle():
-            self.publish()
-            got = self.receive_one("alice")
-            self.harness.stall(30)
-            self.assertEqual(settle("alice", claim(got)), [False])
-            self.assertEqual(self.state(got.id), "ready")
-            self.assertEqual(self.show(got.id).message.last_failure, "lease expired")
-            self.delete("bob", claim(self.receive_one("bob")))
+        # At the deadline, just past it, and long past it.
+        for late in (0.0, 0.03125, 5.0):
+            for settle in self.each_way_to_settle():
+                self.publish()
+                got = self.receive_one("alice", lease=30.03125)
+                self.harness.stall(30.03125 + late)
+                self.assertEqual(settle("alice", claim(got)), [False])
+                self.assertEqual(self.state(got.id), "ready")
+                self.assertEqual(self.show(got.id).message.last_failure, "lease expired")
+                self.delete("bob", claim(self.receive_one("bob")))
 
     def test_a_lease_can_be_settled_up_to_its_deadline(self) -> None:
         for number, settle in enumerate(self.each_way_to_settle()):

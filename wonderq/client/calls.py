@@ -105,6 +105,10 @@ class Calls:
         self._running: set[Deferred[Answer]] = set()
         self._closed = False
 
+    def __len__(self) -> int:
+        """Return how many calls wait for their answers."""
+        return len(self._running)
+
     def send(
         self,
         method: str,
@@ -198,9 +202,7 @@ def _read(response: IResponse) -> Deferred[Answer]:
     return reader.answer
 
 
-def _timed_out(result: Answer | Failure, seconds: float) -> Answer | Failure:
-    if isinstance(result, Answer):
-        return result
+def _timed_out(result: Answer | Failure, seconds: float) -> Answer:
     raise StoreUnavailable(f"No answer within {seconds:g} s; what was asked for may or may not have happened.")
 
 
