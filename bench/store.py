@@ -190,7 +190,9 @@ async def run(clock: Any, options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(prog="python -m bench.store", description="How fast is the embedded store, without rules and HTTP?")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.store", description="How fast is the embedded store, without rules and HTTP?"
+    )
     parser.add_argument("run", nargs="*", help="publish, durable, lifecycle, recovery; all of them without one")
     parser.add_argument("--count", type=int, default=200_000, help="messages (default 200000)")
     parser.add_argument("--size", type=int, default=200, help="bytes of a body (default 200)")
