@@ -214,7 +214,7 @@ class ReactorLag:
             self._call = None
 
     def _look(self, due: float) -> None:
-        self._observe(max(0.0, self._reactor.seconds() - due))
+        self._observe(self._reactor.seconds() - due)
         self.start()
 
 

@@ -47,8 +47,8 @@ class Reply(NamedTuple):
 class Connection:
     """A client's connection: bytes in, answers out."""
 
-    def __init__(self, site: PlainSite) -> None:
-        self.transport = StringTransport()
+    def __init__(self, site: PlainSite, transport: StringTransport) -> None:
+        self.transport = transport
         self._protocol: Any = site.buildProtocol(None)
         self._protocol.makeConnection(self.transport)
         self._open = True
@@ -186,9 +186,9 @@ class Server:
         self._test.successResultOf(self.broker.stop())
         self._test.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def connect(self) -> Connection:
+    def connect(self, transport: StringTransport | None = None) -> Connection:
         """Open a connection."""
-        connection = Connection(self.site)
+        connection = Connection(self.site, transport or StringTransport())
         self._connections.append(connection)
         return connection
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.testing import StringTransport
+
 from tests.http.harness import HeldJournal, Server, ServerTestCase
 
 WAIT = "/v1/consumer?cid=1&wait=60"
@@ -73,6 +77,59 @@ class HangUpTests(ServerTestCase):
         connection.hang_up()
         self.journal.fail()
         self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class SlowTransport(StringTransport):
+    """A connection whose client reads when it is told to."""
+
+    producer: Any
+
+    def write(self, data: bytes) -> None:
+        StringTransport.write(self, data)
+        if len(self.value()) > 65536 and self.producer is not None:
+            self.producer.pauseProducing()
+
+
+class SlowReaderTests(ServerTestCase):
+    """The client takes its time to read a large answer."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.server.publish(b"x" * 100_000)
+        self.transport = SlowTransport()
+        self.connection = self.server.connect(self.transport)
+
+    def receive(self, connection: str = "keep-alive") -> None:
+        self.connection.request("POST", "/v1/consumer?cid=1", headers={"Connection": connection})
+
+    def test_what_it_was_leased_and_not_sent_is_given_back(self) -> None:
+        self.receive()
+        self.assertEqual(self.server.receive(2), [])
+        self.connection.hang_up(clean=False)
+        self.assertEqual(self.server.receive(2)[0]["receives"], 1)
+
+    def test_so_it_is_when_the_connection_was_to_be_closed_behind_the_answer(self) -> None:
+        self.receive("close")
+        self.assertTrue(self.connection.closed)
+        self.connection.hang_up(clean=False)
+        self.assertEqual(self.server.receive(2)[0]["receives"], 1)
+
+    def test_what_was_sent_stays_leased(self) -> None:
+        self.receive()
+        self.transport.producer.resumeProducing()
+        self.connection.hang_up(clean=False)
+        self.assertEqual(self.server.receive(2), [])
+
+    def test_a_connection_that_the_server_closes_has_sent_everything(self) -> None:
+        self.receive("close")
+        self.connection.hang_up(clean=True)
+        self.assertEqual(self.server.receive(2), [])
+
+    def test_a_small_answer_counts_as_sent_when_it_is_written(self) -> None:
+        self.server.publish(b"small", queue="default", priority=9)
+        self.connection.request("POST", "/v1/consumer?cid=1&limit=1")
+        self.connection.hang_up(clean=False)
+        self.assertEqual([len(one["body"]) for one in self.server.receive(2)], [100_000])
 
 
 class EndTests(ServerTestCase):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tests.http.harness import Connection, Reply, ServerTestCase
+from io import BytesIO
+
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+
+from tests.http.harness import Connection, Reply, Server, ServerTestCase
 from wonderq.http.limits import LINGER
 from wonderq.http.paths import MAX_TARGET
 from wonderq.http.site import Site
@@ -155,6 +160,35 @@ class FramingTests(ServerTestCase):
         self.assertTrue(connection.closed)
         self.assertEqual(self.server.request("GET", "/livez", b"", {"X": ["a"] * 99}).status, 200)
         self.assertRefused(400, "bad-request", "GET", "/livez", headers={"X": ["a"] * 101})
+
+
+class Recorder(Resource):
+    """Keeps what twisted.web made of a request, and answers without a content type."""
+
+    isLeaf = True
+
+    def render(self, request: IRequest) -> bytes:
+        self.content = request.content
+        return b"<b>"
+
+
+class RequestTests(ServerTestCase):
+    def setUp(self) -> None:
+        self.recorder = Recorder()
+        self.server = Server(self, site=lambda resource, clock: Site(self.recorder, clock))
+
+    def test_a_body_is_kept_in_memory(self) -> None:
+        chunked: dict[str, str | list[str]] = {"Transfer-Encoding": "chunked", "Content-Length": []}
+        for body, headers in (
+            (b"", {}),
+            (b"x" * 1_000_000, {}),
+            (b"1\r\nx\r\n0\r\n\r\n", chunked),
+        ):
+            self.server.request("POST", "/", body, headers)
+            self.assertIsInstance(self.recorder.content, BytesIO)
+
+    def test_no_answer_is_called_a_page_for_want_of_a_content_type(self) -> None:
+        self.assertNotIn("content-type", self.server.request("GET", "/").headers)
 
 
 class SiteTests(ServerTestCase):

@@ -42,8 +42,6 @@ class Api:
     """
 
     app = Klein()
-    # A path is what it is; nobody is sent elsewhere.
-    app.url_map.merge_slashes = False
     log = Logger()
 
     def __init__(
@@ -225,8 +223,8 @@ class _Root(Resource):
 class _Handover:
     """Stands between an operation and Klein, which cancels what a handler returned when the client hangs up.
 
-    Nothing is cancelled by that but the wait of a receive.  What was done stays done; what was leased to somebody who
-    has gone is given back.
+    Nothing is cancelled by that but a receive: the broker ends its wait, and takes back what it has leased.  What was
+    done otherwise stays done.
 
     @ivar body: what the handler returns.
     @ivar gone: there is nobody to answer.
@@ -247,11 +245,11 @@ class _Handover:
                 self._work.cancel()
 
     def deliver(self, answer: Answer) -> None:
-        """Hand over the answer, or undo it."""
+        """Hand over the answer, if there is somebody."""
         if not self.gone:
+            if isinstance(self._request, Request):
+                self._request.undo = answer.undo
             self.body.callback(_start(self._request, answer))
-        elif answer.undo is not None:
-            answer.undo()
 
     def _hung_up(self, body: Deferred[bytes]) -> None:
         self.gone = True

@@ -30,7 +30,7 @@ class Answer(Struct, frozen=True, gc=False):
 
     @ivar headers: those that only this answer has; see L{head} for the rest.
     @ivar content_type: of the body.
-    @ivar undo: to be called instead when there is nobody any more to send it to.
+    @ivar undo: to be called when the connection is lost before all of it was handed to the socket.
     """
 
     status: int

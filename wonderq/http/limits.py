@@ -28,12 +28,14 @@ class Request(server.Request):
     """A request whose body is kept in memory, and never more of it than L{MAX_BODY} bytes.
 
     @ivar complete: all of it has come in.
+    @ivar undo: called when the connection is lost before its answer was handed to the socket.
     @ivar on_end: called when the client ends its side before it is answered.
     """
 
     # There is no default content type to guess from.
     defaultContentType = None
     complete = False
+    undo: Callable[[], object] | None = None
     on_end: Callable[[], object] | None = None
 
     _received = 0

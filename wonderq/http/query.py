@@ -14,8 +14,8 @@ MAX_QUEUES = 100
 
 _DIGITS = len(str(MAX_ID))
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_DURATION = re.compile(r"(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,9})?", re.ASCII)
-_SHOWABLE = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
+_DURATION = re.compile(r"(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,9})?")
+_SHOWABLE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
 def parse(raw: bytes, names: frozenset[str]) -> dict[str, str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http, server
-from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
@@ -44,6 +45,11 @@ class Channel(http.HTTPChannel):
 
     _receiving = False
     _closing = False
+    _full = False
+
+    def __init__(self) -> None:
+        http.HTTPChannel.__init__(self)
+        self._unsent: list[Callable[[], object]] = []
 
     def connectionMade(self) -> None:
         """See L{http.HTTPChannel}."""
@@ -52,9 +58,24 @@ class Channel(http.HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """See L{http.HTTPChannel}."""
+        # A connection that we closed ourselves was closed when everything was sent.
+        if not (self._closing and reason.check(ConnectionDone)):
+            for undo in self._unsent:
+                undo()
         http.HTTPChannel.connectionLost(self, reason)
         self.site.channels.discard(self)
         self.site.channel_lost()
+
+    def pauseProducing(self) -> None:
+        """See L{http.HTTPChannel}: the client does not read as fast as we write."""
+        self._full = True
+        http.HTTPChannel.pauseProducing(self)
+
+    def resumeProducing(self) -> None:
+        """See L{http.HTTPChannel}: everything is sent."""
+        self._full = False
+        self._unsent.clear()
+        http.HTTPChannel.resumeProducing(self)
 
     def readConnectionLost(self) -> None:
         """The client has ended its side."""
@@ -78,8 +99,10 @@ class Channel(http.HTTPChannel):
         self._receiving = False
         self._close_when_answered()
 
-    def requestDone(self, request: IRequest) -> None:
-        """See L{http.HTTPChannel}."""
+    def requestDone(self, request: Request) -> None:
+        """See L{http.HTTPChannel}: an answer is written, though maybe not sent."""
+        if self._full and request.undo is not None:
+            self._unsent.append(request.undo)
         http.HTTPChannel.requestDone(self, request)
         self._close_when_answered()
 
