@@ -135,6 +135,7 @@ class FramingTests(ServerTestCase):
             b"nonsense\r\n", b"GET /livez\r\n", b"GET /livez HTTP/2.0\r\n", b"G/T /livez HTTP/1.1\r\n",
             b"GET /livez HTTP/1.1\r\nno colon\r\n\r\n", b"GET /livez HTTP/1.1\r\nFoo : 1\r\n\r\n",
             b"POST /v1/publish HTTP/1.1\r\nContent-Length: +2\r\n\r\nxx",
+            b"POST /v1/publish HTTP/1.1\r\ncontent-LENGTH: " + b"9" * 5000 + b"\r\n\r\n",
             b"POST /v1/publish HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nxx",
             b"POST /v1/publish HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             b"POST /v1/publish HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",

@@ -25,6 +25,9 @@ IDLE = 75.0
 MAX_HEADERS = 16 * 1024
 MAX_FIELDS = 100
 
+MAX_LENGTH_FIELD = 100
+"""Bytes of a Content-Length field, blanks included.  Longer ones count more than there is."""
+
 
 @implementer(IHalfCloseableProtocol)
 class Channel(http.HTTPChannel):
@@ -111,6 +114,13 @@ class Channel(http.HTTPChannel):
         if not self._closing:
             self._closing = True
             http.HTTPChannel.loseConnection(self)
+
+    def headerReceived(self, line: bytes) -> bool:
+        """See L{http.HTTPChannel}, which would stumble over a number that int() refuses to read."""
+        if len(line) > MAX_LENGTH_FIELD and line[:15].lower() == b"content-length:":
+            self._respondToBadRequestAndDisconnect()
+            return False
+        return bool(http.HTTPChannel.headerReceived(self, line))
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refuse a line without end, which twisted.web would hang up on without a word."""
