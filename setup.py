@@ -13,8 +13,8 @@ assert VERSION is not None
 
 TEST = [
     "pytest>=8",
-    "pytest-timeout>=2.3",
-    "pytest-xdist>=3.6",
+    "pytest-timeout>=2.3.1",
+    "pytest-xdist>=3.6.1",
     "hypothesis>=6.100",
 ]
 
@@ -51,20 +51,20 @@ setup(
     packages=[*find_packages(include=["wonderq", "wonderq.*"]), "twisted.plugins"],
     package_data={"wonderq": ["py.typed"]},
     python_requires=">=3.11",
+    # The floors are what the tests have been run with; where there is a better reason, it stands there.
     install_requires=[
         # Refuses bare CR and LF in header values and repairs several weaknesses of its HTTP server.
         "Twisted>=26.10",
-        # Typed, and the first that goes with Werkzeug 3.
+        # Typed, and goes with Werkzeug 3.
         "klein>=24.8",
         # Klein's router; a new major version may match paths differently.
         "Werkzeug>=3,<4",
-        # The first with types, and without a dependency that shadows python-multipart.
+        # The first with types that can be installed beside python-multipart.
         "treq>=24.9.1",
         # Leaks no patterns; runs on Python 3.14.
         "msgspec>=0.20",
         # Brings SQLite 3.51.3: in earlier ones two connections could corrupt a WAL while it was reset.
         "apsw>=3.51.3",
-        # The oldest tried.
         "prometheus_client>=0.20",
     ],
     extras_require={
