@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from wonderq.local.clock import StoreClock
 from wonderq.local.journal import StoredLease, Survivor, Sync
-from wonderq.local.sqlite import SqliteJournal
+from wonderq.local.sqlite import MIN_FREE, SqliteJournal
 from wonderq.model import Message, QueueSettings
 
 ALWAYS = Sync()
@@ -89,7 +89,13 @@ class Store:
     """
 
     def __init__(
-        self, path: Path, clock: Reactor | None = None, *, sync: Sync = ALWAYS, boot: str = "boot", min_free: int = 0
+        self,
+        path: Path,
+        clock: Reactor | None = None,
+        *,
+        sync: Sync = ALWAYS,
+        boot: str = "boot",
+        min_free: int = MIN_FREE,
     ) -> None:
         self.path = path
         self.clock = clock or Reactor()

@@ -158,7 +158,7 @@ def test_a_sync_that_fails_within_a_checkpoint_is_a_fault_too(shim: Shim) -> Non
     [[opened]] = run.told("opened")
     opening = len([sync for sync in run.syncs if sync.file.endswith(".sqlite") and sync.begin < opened])
     shim.store.unlink()
-    failed = shim.run(rounds=12, size=4096 * LONG, file=".sqlite", skip=opening, fail_after=0)
+    failed = shim.run(rounds=100, size=4096 * LONG // 16, file=".sqlite", skip=opening, fail_after=0)
     [fault] = failed.faults()
     assert "disk I/O error" in fault
     assert failed.told("refused")

@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from tests.local.stores import Store
-from wonderq.local.checkpoint import LONG, SHORT
+from wonderq.local.checkpoint import LONG
 from wonderq.local.journal import Sync
 
 PAGE = 4096
@@ -112,7 +112,7 @@ def test_until_then_the_reactors_transactions_do_not_begin_it_anew(store: Store)
 def test_much_that_is_written_during_a_checkpoint_is_copied_before_anybody_waits(store: Store) -> None:
     store.threads.held = True
     fill(store)
-    store.threads.release(lambda: fill(store, 2 * SHORT))
+    store.threads.release(lambda: fill(store, LONG // 5))
     store.publish()
     received = store.commit(durable=False)
     store.turn()
@@ -121,6 +121,12 @@ def test_much_that_is_written_during_a_checkpoint_is_copied_before_anybody_waits
     store.publish()
     store.written()
     assert log(store) < 10
+
+
+def test_a_log_that_was_very_long_gives_the_disk_back(store: Store) -> None:
+    fill(store, 4 * LONG)
+    assert os.path.getsize(store.log) <= 2 * LONG * PAGE * 1.1
+    assert len(store.rows("messages")) == 1
 
 
 def test_somebody_who_reads_an_old_state_only_makes_the_log_longer(store: Store) -> None:
@@ -185,3 +191,30 @@ def test_killed_in_the_middle_of_a_checkpoint_nothing_is_lost(store: Store) -> N
         store.threads.release()
         store.turn()
     store.threads.held = False
+
+
+def test_the_log_is_the_shorter_the_less_disk_is_kept_for_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "small.sqlite", min_free=4 * 1024 * 1024)
+    store.queue()
+    longest = 0
+    for _ in range(1000):
+        store.publish(b"x" * 10_000)
+        store.turn()
+        longest = max(longest, os.path.getsize(store.log))
+    assert longest < 1.5 * 1024 * 1024
+    store.stop()
+
+
+def test_what_is_in_the_log_takes_room_once_more(store: Store) -> None:
+    store.threads.held = True
+    before = room(store)
+    fill(store)
+    # The log has it now, and the database will have it.
+    assert before - room(store) > 1.8 * LONG * PAGE
+    store.threads.release_all()
+
+
+def room(store: Store) -> int:
+    """Return the bytes that may be published."""
+    store.journal.has_room(0)
+    return store.journal._free

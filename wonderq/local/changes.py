@@ -70,7 +70,6 @@ class Changes:
     def lease(self, message: int, lease: StoredLease) -> None:
         """A message is leased."""
         self.leases[message] = lease
-        self.delays.pop(message, None)
 
     def extend(self, message: int, deadline: float) -> None:
         """A lease ends at another time."""
@@ -86,7 +85,6 @@ class Changes:
         self.ended.add(message)
         if fate is not None:
             self.histories[message] = fate
-            self.delays.pop(message, None)
             if fate.delayed:
                 self.delays[message] = fate.since
 

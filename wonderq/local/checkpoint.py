@@ -13,10 +13,7 @@ from wonderq.local.schema import VERSION
 
 LONG: Final = 4000
 """Pages (of 4 KiB) of log that begin a checkpoint.  SQLite's own default is 1000; more means fewer syncs, and that a
-page which changes often is copied less often; 16 MB fit into the disk that C{--min-free} keeps free."""
-
-SHORT: Final = 400
-"""Pages that are left to be copied while nobody may write: 1.6 MB, some milliseconds."""
+page which changes often is copied less often.  The log has to fit into the disk that C{--min-free} keeps free."""
 
 _PASSES: Final = 5
 
@@ -41,11 +38,13 @@ class Checkpointer:
         hold: Callable[[], object],
         go_on: Callable[[], object],
         failed: Callable[[BaseException], object],
+        long: int = LONG,
     ) -> None:
         """Make two connections of its own.
 
         @param hold: lets nobody write until C{go_on} is called.
         @param failed: called with a fault of the disk.
+        @param long: pages of log that begin a checkpoint; with a tenth of them left to be copied nobody may write.
         """
         self._copier = connect()
         self._anchor = connect()
@@ -53,8 +52,10 @@ class Checkpointer:
         self._hold = hold
         self._go_on = go_on
         self._failed = failed
+        self._long = long
         self._log = 0
-        self._limit = LONG
+        self._copied = 0
+        self._limit = long
         self._copier_log = 0
         self._running = False
         self._stopped: Deferred[None] | None = None
@@ -66,6 +67,10 @@ class Checkpointer:
         if pages >= self._limit and not self._running and self._stopped is None:
             self._running = True
             Deferred.fromCoroutine(self._run()).addErrback(self._fault).addCallback(self._ended)
+
+    def pending(self) -> int:
+        """Return about how many pages of the log are not in the database yet."""
+        return max(0, self._log - self._copied)
 
     def stop(self) -> Deferred[None]:
         """Begin no more checkpoints; the Deferred fires when none runs."""
@@ -80,18 +85,18 @@ class Checkpointer:
         self._copier.close()
 
     async def _run(self) -> None:
-        copied = await self._in_thread(self._copy)
         for _ in range(_PASSES):
-            if self._log - copied <= SHORT:
+            self._copied = await self._in_thread(self._copy)
+            if self.pending() <= self._long // 10:
                 break
-            copied = await self._in_thread(self._copy)
         self._hold()
         try:
-            left = await self._in_thread(self._finish)
+            self._log = await self._in_thread(self._finish)
+            self._copied = 0
         finally:
             self._go_on()
-        # Somebody else reads an old state of the database: do not try again at once.
-        self._limit = max(LONG, left + LONG)
+        # If it is long still, somebody else reads an old state of the database: do not try again at once.
+        self._limit = max(self._long, self._log + self._long)
 
     def _copy(self) -> int:
         """Copy what can be copied now; return the pages of the log that are in the database."""

@@ -16,6 +16,7 @@ APPLICATION_ID: Final = 0x576F6E51
 
 PAGE_SIZE: Final = 4096
 _CACHE_KIB: Final = 16 * 1024
+_LOG_BYTES: Final = 32 * 1024 * 1024
 _BUSY_MS: Final = 1000
 """How long somebody's tool may hold the file's write lock.  It blocks the reactor, so it is short."""
 
@@ -86,7 +87,15 @@ def connect(path: str, cache_kib: int = _CACHE_KIB) -> apsw.Connection:
     # Whoever closes the last connection would otherwise write and sync, even after the disk had failed.
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     connection.wal_autocheckpoint(0)
-    for name, value in (("synchronous", 1), ("cache_size", -cache_kib), ("temp_store", 2), ("mmap_size", 0)):
+    settings = {
+        "synchronous": 1,
+        "cache_size": -cache_kib,
+        "temp_store": 2,
+        "mmap_size": 0,
+        # One large transaction makes the log large; when it begins anew it gives the disk back.
+        "journal_size_limit": _LOG_BYTES,
+    }
+    for name, value in settings.items():
         connection.pragma(name, value)
     return connection
 

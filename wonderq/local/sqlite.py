@@ -13,14 +13,14 @@ from zope.interface import implementer
 
 from wonderq import errors
 from wonderq.local.changes import Changes
-from wonderq.local.checkpoint import Checkpointer
+from wonderq.local.checkpoint import LONG, Checkpointer
 from wonderq.local.clock import StoreClock
 from wonderq.local.group_commit import GroupCommit
 from wonderq.local.journal import Delayed, Fate, IJournal, StoredLease, Survivor, Sync
 from wonderq.local.queue_numbers import QueueNumbers
 from wonderq.local.reaper import Reaper
 from wonderq.local.recent import RecentMessages
-from wonderq.local.schema import FAULTS, rows
+from wonderq.local.schema import FAULTS, PAGE_SIZE, rows
 from wonderq.local.sequence import Sequence as Numbers
 from wonderq.local.store_file import Meta, StoreFile, refusing
 from wonderq.local.stored import WINDOW, StoredMessages
@@ -32,6 +32,9 @@ InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 
 MIN_FREE: Final = 64 * 1024 * 1024
 """Bytes of disk that publishing leaves: room for the log and for everything that is no publish."""
+
+SHORTEST: Final = 250
+"""Pages of log that are worth a checkpoint, however little disk C{--min-free} keeps for the log: 1 MB."""
 
 _DURABILITY: Final = {"always": "fsync", "strict": "fsync", "interval": "interval", "never": "commit"}
 
@@ -137,12 +140,13 @@ class SqliteJournal:
         """See L{IJournal.has_room}."""
         noted = self._changes.size
         if not noted:
-            self._free = self._file.free()
-        needed = noted + size
+            self._free = self._file.free() - self._checkpointer.pending() * PAGE_SIZE
+        # It takes room twice, in the log and in the database; what is in the log now takes it once more.
+        needed = 2 * (noted + size)
         if self._free - needed >= self._min_free:
             return True
         # What was full and has been emptied has room inside; the log needs room all the same.
-        return self._free >= self._min_free // 2 and self._file.reusable() >= 2 * needed
+        return self._free >= self._min_free // 2 and self._file.reusable() >= needed
 
     # -- queues --
 
@@ -257,6 +261,7 @@ class SqliteJournal:
             self._group.hold,
             self._group.go_on,
             self._group.fail,
+            min(LONG, max(SHORTEST, self._min_free // 4 // PAGE_SIZE)),
         )
 
     def _meta(self) -> Meta:
