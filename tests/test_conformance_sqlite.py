@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests import broker_contract
-from tests.contract import surviving
+from tests.contract import boots
 from tests.durable import DurableHarness
 
 
@@ -14,21 +14,21 @@ class TestSqlite(broker_contract.LocalBrokerContract):
         return DurableHarness("stopped")
 
 
-class TestSqliteStopped(surviving.SurvivingOnOneBoot):
+class TestSqliteStopped(boots.SurvivingOnOneBoot):
     """SIGTERM."""
 
     def make_harness(self) -> DurableHarness:
         return DurableHarness("stopped")
 
 
-class TestSqliteKilled(surviving.SurvivingOnOneBoot):
+class TestSqliteKilled(boots.SurvivingOnOneBoot):
     """SIGKILL."""
 
     def make_harness(self) -> DurableHarness:
         return DurableHarness("killed")
 
 
-class TestSqliteRebooted(surviving.SurvivingReboots):
+class TestSqliteRebooted(boots.SurvivingReboots):
     """The machine went down with it."""
 
     def make_harness(self) -> DurableHarness:
