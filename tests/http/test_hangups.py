@@ -120,6 +120,15 @@ class SlowReaderTests(ServerTestCase):
         self.connection.hang_up(clean=False)
         self.assertEqual(self.server.receive(2), [])
 
+    def test_having_been_slow_once_does_not_count(self) -> None:
+        self.receive()
+        self.transport.producer.resumeProducing()
+        self.transport.clear()
+        self.server.publish(b"small")
+        self.receive()
+        self.connection.hang_up(clean=False)
+        self.assertEqual(self.server.receive(2), [])
+
     def test_a_connection_that_the_server_closes_has_sent_everything(self) -> None:
         self.receive("close")
         self.connection.hang_up(clean=True)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest.mock import ANY
+
+from twisted.internet.defer import Deferred, fail
 
 from tests.http.harness import Server, ServerTestCase
 from wonderq import __version__
+from wonderq.broker import Stats
+from wonderq.http.call import Call
+from wonderq.http.health import status
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -100,3 +106,13 @@ class StatusTests(TroubledTestCase):
 
     def test_status_takes_no_parameters(self) -> None:
         self.assertRefused(400, "unknown-parameter", "GET", "/v1/status?verbose=true", parameter="verbose")
+
+    def test_what_nobody_foresaw_is_not_hidden(self) -> None:
+        class Broken:
+            durability = "memory"
+
+            def stats(self) -> Deferred[Stats]:
+                return fail(ZeroDivisionError())
+
+        broken: Any = Broken()
+        self.failureResultOf(status(broken, {}, {}, Call(b"", lambda name: None)), ZeroDivisionError)
