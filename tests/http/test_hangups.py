@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
 
 from tests.http.harness import HeldJournal, Server, ServerTestCase
 
@@ -83,6 +84,10 @@ class SlowTransport(StringTransport):
     """A connection whose client reads when it is told to."""
 
     producer: Any
+    disconnected = False
+
+    def abortConnection(self) -> None:
+        self.disconnected = True
 
     def write(self, data: bytes) -> None:
         StringTransport.write(self, data)
@@ -133,6 +138,16 @@ class SlowReaderTests(ServerTestCase):
         self.receive("close")
         self.connection.hang_up(clean=True)
         self.assertEqual(self.server.receive(2), [])
+
+    def test_a_client_that_never_reads_is_cut_off(self) -> None:
+        for connection in ("close", "keep-alive"):
+            self.transport = SlowTransport()
+            self.connection = self.server.connect(self.transport)
+            self.receive(connection)
+            self.server.clock.advance(75)
+            self.assertEqual((self.connection.closed, self.transport.disconnected), (True, False))
+            self.server.clock.advance(15)
+            self.assertTrue(self.transport.disconnected, connection)
 
     def test_a_small_answer_counts_as_sent_when_it_is_written(self) -> None:
         self.server.publish(b"small", queue="default", priority=9)
@@ -198,13 +213,15 @@ class PipelineTests(ServerTestCase):
         self.assertEqual([reply.body[:12] for reply in connection.replies()], [b"[]"] + [b'{"messageId"'] * 3)
         self.assertFalse(connection.closed)
 
-    def test_an_idle_connection_is_closed_after_75_seconds(self) -> None:
+    def test_an_idle_connection_is_closed_after_75_seconds_without_a_word(self) -> None:
         connection = self.server.connect()
         connection.request("GET", "/livez")
         self.server.clock.advance(74)
         self.assertFalse(connection.closed)
-        self.server.clock.advance(1)
+        with capturedLogs() as logs:
+            self.server.clock.advance(1)
         self.assertTrue(connection.closed)
+        self.assertEqual(logs, [])
 
     def test_a_connection_that_waits_is_not_idle(self) -> None:
         connection = self.server.connect()

@@ -9,10 +9,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
 from twisted.internet.protocol import connectionDone
+from twisted.logger import ILogObserver, LogEvent, Logger
+from twisted.protocols import policies
 from twisted.python.failure import Failure
 from twisted.web import http, server
 from twisted.web.resource import IResource
-from zope.interface import implementer
+from zope.interface import implementer, provider
 
 from wonderq.errors import BadRequest, UriTooLong
 from wonderq.http.limits import Request, last_answer
@@ -27,6 +29,11 @@ MAX_FIELDS = 100
 
 MAX_LENGTH_FIELD = 100
 """Bytes of a Content-Length field, blanks included.  Longer ones count more than there is."""
+
+
+@provider(ILogObserver)
+def _unheard(event: LogEvent) -> None:
+    """Take what nobody needs to read."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -46,6 +53,8 @@ class Channel(http.HTTPChannel):
     site: Site
     ended = False
 
+    # twisted.web would say of every idle connection that it is closed.
+    _log = Logger(observer=_unheard)
     _receiving = False
     _closing = False
     _full = False
@@ -113,6 +122,8 @@ class Channel(http.HTTPChannel):
         """See L{http.HTTPChannel}; it may be called again."""
         if not self._closing:
             self._closing = True
+            # Nobody may keep an answer waiting by not reading it.
+            policies.TimeoutMixin.setTimeout(self, self.site.timeOut)
             http.HTTPChannel.loseConnection(self)
 
     def headerReceived(self, line: bytes) -> bool:
