@@ -203,18 +203,3 @@ def test_the_log_is_the_shorter_the_less_disk_is_kept_for_it(tmp_path: Path) -> 
         longest = max(longest, os.path.getsize(store.log))
     assert longest < 1.5 * 1024 * 1024
     store.stop()
-
-
-def test_what_is_in_the_log_takes_room_once_more(store: Store) -> None:
-    store.threads.held = True
-    before = room(store)
-    fill(store)
-    # The log has it now, and the database will have it.
-    assert before - room(store) > 1.8 * LONG * PAGE
-    store.threads.release_all()
-
-
-def room(store: Store) -> int:
-    """Return the bytes that may be published."""
-    store.journal.has_room(0)
-    return store.journal._free

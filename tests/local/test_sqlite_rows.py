@@ -128,6 +128,7 @@ def test_a_message_given_back_has_its_past(store: Store, restart: Restart, turns
     restarted = restart()
     [survivor] = restarted.survivors()
     assert (survivor.lease, survivor.due, survivor.receives, survivor.dead) == (None, None, 1, False)
+    assert restarted.rows("delays") == []
     read = restarted.journal.read(message)
     assert read is not None
     assert (read.receives, read.last_failure, read.attempts, read.dead) == (1, "too hard", (ATTEMPT,), False)

@@ -20,6 +20,7 @@ from wonderq.local.journal import Delayed, Fate, IJournal, StoredLease, Survivor
 from wonderq.local.queue_numbers import QueueNumbers
 from wonderq.local.reaper import Reaper
 from wonderq.local.recent import RecentMessages
+from wonderq.local.room import Room
 from wonderq.local.schema import FAULTS, PAGE_SIZE, rows
 from wonderq.local.sequence import Sequence as Numbers
 from wonderq.local.store_file import Meta, StoreFile, refusing
@@ -91,7 +92,6 @@ class SqliteJournal:
             reactor, self._look, self.delete, self._forget_queue, lambda: self._group.answer(None, False)
         )
         self._queues = QueueNumbers()
-        self._free = 0
         self._open = False
 
     # -- open, recover, close --
@@ -138,15 +138,7 @@ class SqliteJournal:
 
     def has_room(self, size: int) -> bool:
         """See L{IJournal.has_room}."""
-        noted = self._changes.size
-        if not noted:
-            self._free = self._file.free() - self._checkpointer.pending() * PAGE_SIZE
-        # It takes room twice, in the log and in the database; what is in the log now takes it once more.
-        needed = 2 * (noted + size)
-        if self._free - needed >= self._min_free:
-            return True
-        # What was full and has been emptied has room inside; the log needs room all the same.
-        return self._free >= self._min_free // 2 and self._file.reusable() >= needed
+        return self._room.has(size, self._changes.size)
 
     # -- queues --
 
@@ -263,6 +255,7 @@ class SqliteJournal:
             self._group.fail,
             min(LONG, max(SHORTEST, self._min_free // 4 // PAGE_SIZE)),
         )
+        self._room = Room(self._min_free, file.free, lambda: self._checkpointer.pending() * PAGE_SIZE, file.reusable)
 
     def _meta(self) -> Meta:
         self._limits = (self._ids.limit, self._receipts.limit)

@@ -1,0 +1,113 @@
+"""Publishing leaves the disk that everything else needs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.local.stores import Store
+from wonderq.local.checkpoint import LONG
+from wonderq.local.room import Room
+
+
+class Disk:
+    """A disk with so many bytes free, and a store on it."""
+
+    def __init__(self, free: int, pending: int = 0, reusable: int = 0) -> None:
+        self.free = free
+        self.pending = pending
+        self.reusable = reusable
+        self.room = Room(1000, lambda: self.free, lambda: self.pending, lambda: self.reusable)
+
+    def fits(self, size: int, noted: int = 0) -> bool:
+        return self.room.has(size, noted)
+
+
+def test_a_message_fits_if_the_reserve_is_left_when_the_log_and_the_database_have_it() -> None:
+    disk = Disk(free=1200)
+    assert disk.fits(100)
+    assert not disk.fits(101)
+
+
+def test_less_than_the_reserve_is_no_room_for_anything() -> None:
+    assert Disk(free=1000).fits(0)
+    assert not Disk(free=999).fits(0)
+
+
+def test_what_is_in_the_log_is_counted_once_more() -> None:
+    disk = Disk(free=1300, pending=100)
+    assert disk.fits(100)
+    assert not disk.fits(101)
+
+
+def test_what_is_noted_in_this_turn_counts_and_the_disk_is_asked_in_the_next() -> None:
+    disk = Disk(free=1200)
+    assert disk.fits(60)
+    disk.free = 5000
+    assert disk.fits(40, noted=60)
+    assert not disk.fits(41, noted=60)
+    assert disk.fits(41)
+
+
+def test_room_within_the_file_counts_while_half_of_the_reserve_is_there() -> None:
+    assert Disk(free=500, reusable=201).fits(100)
+    assert not Disk(free=500, reusable=201).fits(101)
+    assert not Disk(free=499, reusable=201).fits(100)
+
+
+# -- the same on a real disk --
+
+
+def free_on(path: Path) -> int:
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize
+
+
+def test_a_store_asks_its_disk(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite", min_free=0)
+    assert store.journal.has_room(1000)
+    assert not store.journal.has_room(free_on(tmp_path))
+    store.stop()
+    store = Store(tmp_path / "store.sqlite", min_free=2**62)
+    assert not store.journal.has_room(0)
+    store.stop()
+
+
+def test_a_store_counts_what_it_has_noted(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite", min_free=0)
+    store.queue()
+    half = free_on(tmp_path) // 2
+    assert store.journal.has_room(half - 10_000_000)
+    store.publish(b"x" * 30_000_000)
+    assert not store.journal.has_room(half - 10_000_000)
+    store.stop()
+
+
+def test_a_store_counts_what_is_in_its_log(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite", min_free=0)
+    store.queue()
+    store.threads.held = True
+    store.publish(b"x" * 4096 * LONG)
+    store.turn()
+    half = free_on(tmp_path) // 2
+    assert not store.journal.has_room(half - 4096 * LONG // 4)
+    store.threads.release_all()
+    store.turn()
+    assert store.journal.has_room(free_on(tmp_path) // 2 - 4096 * LONG // 4)
+    store.stop()
+
+
+def test_a_store_that_was_emptied_has_room_within(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    store.queue()
+    ids = [store.publish(b"x" * 100_000) for _ in range(100)]
+    store.written()
+    store.stop()
+    store = Store(store.path, min_free=free_on(tmp_path) * 3 // 2)
+    assert not store.journal.has_room(1_000_000)
+    for message in ids:
+        store.journal.delete(message)
+    store.written()
+    assert store.journal.has_room(1_000_000)
+    assert not store.journal.has_room(100_000_000)
+    store.stop()

@@ -1,0 +1,41 @@
+"""Whether a message still fits on the disk, so that everything else does as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class Room:
+    """The bytes that may be published.
+
+    What is published takes room twice: in the log, and then in the database; what is in the log already will take it
+    once more.  C{min_free} bytes are left for the log and for everything that is no publish.
+    """
+
+    def __init__(
+        self, min_free: int, free: Callable[[], int], pending: Callable[[], int], reusable: Callable[[], int]
+    ) -> None:
+        """Ask for everything in bytes.
+
+        @param free: what the disk has.
+        @param pending: what is in the log and not yet in the database.
+        @param reusable: what is free within the database, which does not shrink when messages leave.
+        """
+        self._min_free = min_free
+        self._free = free
+        self._pending = pending
+        self._reusable = reusable
+        self._left = 0
+
+    def has(self, size: int, noted: int) -> bool:
+        """Tell whether C{size} bytes fit, besides those that are noted in this turn.
+
+        The disk is asked when nothing is noted yet.
+        """
+        if not noted:
+            self._left = self._free() - self._pending()
+        needed = 2 * (noted + size)
+        if self._left - needed >= self._min_free:
+            return True
+        # What was full and has been emptied has room inside, but the log needs some all the same.
+        return self._left >= self._min_free // 2 and self._reusable() > needed
