@@ -125,7 +125,8 @@ class Message(Struct, frozen=True, gc=False):
     lease on it ends.
 
     @ivar published: wall time of the publish, seconds since 1970: for people.
-    @ivar since: store time (see L{wonderq.local.clock}) since which it has been, or will be, ready: for the rules.
+    @ivar since: store time (see L{wonderq.local.clock}) since which it has been, or will be, ready: for the rules
+        of the process that keeps it, and 0 elsewhere.
     @ivar receives: leases it has had, without a running one.
     @ivar last_failure: why its last lease ended without a delete.
     @ivar attempts: its last leases, oldest first, at most L{MAX_ATTEMPTS}.
@@ -137,7 +138,7 @@ class Message(Struct, frozen=True, gc=False):
     content_type: str
     priority: int
     published: float
-    since: float
+    since: float = 0.0
     receives: int = 0
     last_failure: str | None = None
     attempts: tuple[Attempt, ...] = ()

@@ -173,13 +173,12 @@ def settled(body: bytes) -> list[bool]:
 
 
 def message_view(body: bytes) -> MessageView:
-    """Read one message.  Store times mean nothing outside of the store, so C{since} is 0."""
+    """Read one message."""
     one = msgspec.json.decode(body, type=_Message)
     return MessageView(
         Message(
             one.id, one.queue, _content(body, one), one.content_type, one.priority,
             published=one.published_at.timestamp(),
-            since=0.0,
             # The protocol counts a running lease, the model does not.
             receives=one.receives - (one.state == "leased"),
             last_failure=one.last_failure,
