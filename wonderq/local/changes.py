@@ -23,7 +23,7 @@ class Changes:
     and deleted in one turn never gets to the disk.
 
     @ivar messages: new messages, by id.
-    @ivar gone: messages on disk that are deleted; the schema's triggers take their other rows along.
+    @ivar gone: messages on disk that are deleted; a trigger takes their other rows along.
     @ivar leases: leases that run now, by message.
     @ivar ended: messages whose lease on disk, if there is one, is over.
     @ivar histories: what became of messages, by id.
@@ -98,15 +98,14 @@ class Changes:
     def write(self, connection: apsw.Connection) -> None:
         """Apply everything inside a transaction that is open.
 
-        What ended comes before what began: the same message may be in both.  Leases come last: one removes the
-        message's delay.
+        What ended comes before what began: the same message may be in both.
         """
         run = connection.cursor().executemany
         if self.gone:
             run("DELETE FROM messages WHERE id = ?", zip(self.gone, strict=True))
         if self.ended:
             run("DELETE FROM leases WHERE id = ?", zip(self.ended, strict=True))
-            # A lease that began and ended in this turn is never written, so no trigger has done this.
+            # A message that was received was not delayed any more.
             run("DELETE FROM delays WHERE id = ?", zip(self.ended, strict=True))
         if self._deadlines:
             run("UPDATE leases SET deadline = ?2 WHERE id = ?1", self._deadlines.items())

@@ -66,9 +66,6 @@ MIGRATIONS: Final = (
         since REAL NOT NULL,
         dead INTEGER NOT NULL
     ) STRICT;
-    CREATE TRIGGER leased_so_not_delayed AFTER INSERT ON leases BEGIN
-        DELETE FROM delays WHERE id = new.id;
-    END;
     CREATE TRIGGER gone_with_all_rows AFTER DELETE ON messages BEGIN
         DELETE FROM leases WHERE id = old.id;
         DELETE FROM delays WHERE id = old.id;
