@@ -190,6 +190,17 @@ def test_a_store_that_another_program_writes_to_is_refused(path: Path) -> None:
     Store(path).stop()
 
 
+def test_a_store_whose_log_another_program_reads_is_refused(path: Path) -> None:
+    """What the last run left in the log could not get to the database."""
+    store = Store(path)
+    other = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    other.execute("BEGIN; SELECT * FROM meta").fetchall()
+    store.stop()
+    assert refusal(path) == "is locked by another program"
+    other.close()
+    Store(path).stop()
+
+
 def test_settings_that_this_version_does_not_know_are_refused(path: Path) -> None:
     store = Store(path)
     store.queue("jobs")
