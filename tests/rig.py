@@ -9,6 +9,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
@@ -159,9 +160,13 @@ class Rig:
         self.start()
         self.settle()
 
+    def connect(self) -> Connection:
+        """Return a new connection."""
+        return Connection(self.site, StringTransport())
+
     def get(self, path: str) -> int:
         """Return the status of an answer on a connection of its own."""
-        connection = Connection(self.site)
+        connection = self.connect()
         connection.request("GET", path)
         (reply,) = connection.replies()
         connection.hang_up()

@@ -12,7 +12,6 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.http.harness import Connection
 from tests.rig import LOCAL, FakeEndpoint, Rig
 from wonderq.errors import StoreUnavailable
 from wonderq.local.journal import StoreRefused
@@ -93,7 +92,7 @@ class StopTests(SynchronousTestCase):
     def test_without_drain_listeners_close_at_once_and_long_polls_are_answered_with_nothing(self) -> None:
         rig = Rig()
         rig.ready()
-        poll = Connection(rig.site)
+        poll = rig.connect()
         poll.request("GET", "/v1/consumer?cid=1&wait=20")
         stopped = rig.server.stopService()
         self.assertFalse(rig.listening)
@@ -122,7 +121,7 @@ class StopTests(SynchronousTestCase):
         rig = Rig(drain=5)
         rig.ready()
         rig.server.stopService()
-        poll = Connection(rig.site)
+        poll = rig.connect()
         poll.request("GET", "/v1/consumer?cid=1&wait=20")
         rig.clock.advance(4.9)
         self.assertEqual(poll.replies(), [])
@@ -163,7 +162,7 @@ class StopTests(SynchronousTestCase):
     def test_a_client_that_does_not_read_its_last_answer_is_not_waited_for_for_long(self) -> None:
         rig = Rig()
         rig.ready()
-        idle = Connection(rig.site)
+        idle = rig.connect()
         stopped = rig.server.stopService()
         rig.settle()
         self.assertTrue(idle.closed)
