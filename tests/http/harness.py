@@ -47,8 +47,8 @@ class Reply(NamedTuple):
 class Connection:
     """A client's connection: bytes in, answers out."""
 
-    def __init__(self, site: PlainSite, transport: StringTransport) -> None:
-        self.transport = transport
+    def __init__(self, site: PlainSite, transport: StringTransport | None = None) -> None:
+        self.transport = transport or StringTransport()
         self._protocol: Any = site.buildProtocol(None)
         self._protocol.makeConnection(self.transport)
         self._open = True
@@ -188,7 +188,7 @@ class Server:
 
     def connect(self, transport: StringTransport | None = None) -> Connection:
         """Open a connection."""
-        connection = Connection(self.site, transport or StringTransport())
+        connection = Connection(self.site, transport)
         self._connections.append(connection)
         return connection
 
