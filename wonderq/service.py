@@ -165,10 +165,10 @@ class Server(Service):
             await deferLater(self._reactor, self._config.drain)
         give_up = self._reactor.callLater(STOP_SECONDS, self._give_up)
         await gatherResults([maybeDeferred(port.stopListening) for port in self._ports])
-        self._broker.drain()
         # Once more round for requests that have arrived but were not read.
         await deferLater(self._reactor, 0)
         closed = self._site.close()
+        # Answers whoever waits, too.
         await self._broker.stop().addErrback(self._not_stopped)
         give_up.cancel()
         await closed.addTimeout(CLOSE_SECONDS, self._reactor).addErrback(lambda failure: failure.trap(TimeoutError))
