@@ -63,9 +63,7 @@ class Run:
 
     def _live(self, daemon: Daemon) -> None:
         while self._random.random() < STARTING:
-            daemon.spawn()
-            time.sleep(self._random.uniform(0.0, self.starts[0] if self.starts else 0.5))
-            daemon.kill()
+            daemon.spawn_for(self._random.uniform(0.0, self.starts[0] if self.starts else 0.5))
         started = time.monotonic()
         with daemon:
             self.starts.append(time.monotonic() - started)

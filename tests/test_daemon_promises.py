@@ -13,7 +13,7 @@ from statistics import median
 import pytest
 
 from tests.daemon.client import Session
-from tests.daemon.process import Daemon
+from tests.daemon.process import START_SECONDS, Daemon
 
 KEEPING = ("always", "never")
 """Every level of syncing keeps what was answered when the process dies: the first, the last, and all between."""
@@ -155,8 +155,7 @@ def test_a_late_holder_can_do_nothing_and_is_told(tmp_path: Path) -> None:
 def test_a_second_server_on_the_same_data_refuses_in_one_line(tmp_path: Path) -> None:
     with Daemon(tmp_path / "first", data=tmp_path / "data") as first:
         second = Daemon(tmp_path / "second", data=tmp_path / "data")
-        second.spawn()
-        assert second.wait_gone() == 1
+        assert second.spawn_for(START_SECONDS) == 1
         error = (tmp_path / "second" / "stderr").read_text()
         assert error.startswith("wonderq: ")
         assert error.count("\n") == 1

@@ -61,8 +61,7 @@ class Daemon:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self.kill()
+        self.kill()
 
     # -- life and death --
 
@@ -95,13 +94,28 @@ class Daemon:
     def start(self) -> None:
         """Start it and wait until it is ready."""
         self.spawn()
-        self.wait_listening()
-        self.wait_ready()
+        try:
+            self.wait_listening()
+            self.wait_ready()
+        except BaseException:
+            self.kill()
+            raise
+
+    def spawn_for(self, seconds: float) -> int:
+        """Start it, kill it if it has not ended by then, and return its exit status, negative for a signal."""
+        self.spawn()
+        try:
+            return self.wait_gone(seconds)
+        except subprocess.TimeoutExpired:
+            return -signal.SIGKILL
+        finally:
+            self.kill()
 
     def kill(self) -> None:
-        """Kill it as C{kill -9} does."""
-        self.signal(signal.SIGKILL)
-        self.process.wait()
+        """Kill it as C{kill -9} does, if it is there."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGKILL)
+            self.process.wait()
 
     def stop(self) -> int:
         """Ask it to stop, and return its exit status, negative for a signal."""
