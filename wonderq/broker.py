@@ -128,8 +128,8 @@ class IStore(IBroker):
     def trouble() -> str | None:
         """Return why the broker is not ready, in one sentence; C{None} when it is."""
 
-    def drain() -> None:
-        """Prepare to stop: receives that wait are answered with nothing, and later ones do not wait."""
-
     def stop() -> Deferred[None]:
-        """Stop; the Deferred fires when everything is on disk and the store is closed."""
+        """Stop: receives that wait are answered with nothing, and every later verb fails with C{NotReady}.
+
+        The Deferred fires when everything is on disk and the store is closed.
+        """

@@ -197,7 +197,7 @@ class MethodNotImplemented(WonderQError):
 
 
 class NotReady(WonderQError):
-    """The server is recovering or draining; nothing was done."""
+    """The server is recovering or stopping; nothing was done."""
 
     slug = "not-ready"
     title = "The server is not ready."

@@ -50,7 +50,7 @@ class Case(SynchronousTestCase):
 
 
 class PhaseTests(Case):
-    """Recovering, ready, draining, stopped; or failed."""
+    """Recovering, ready, stopped; or failed."""
 
     def verbs(self, broker: LocalBroker) -> list[Deferred[Any]]:
         claims = [Claim(1)]
@@ -85,27 +85,11 @@ class PhaseTests(Case):
             self.failureResultOf(answer, errors.NotReady)
         self.assertEqual(self.broker.trouble(), "The server has stopped.")
 
-    def test_who_waits_is_answered_with_nothing_when_the_draining_begins(self) -> None:
+    def test_who_waits_is_answered_with_nothing_when_the_broker_stops(self) -> None:
         waiting = self.broker.receive(["default"], "alice", wait=60.0)
         self.assertNoResult(waiting)
-        self.broker.drain()
+        self.result(self.broker.stop())
         self.assertEqual(self.successResultOf(waiting), [])
-
-    def test_verbs_work_while_draining_but_nobody_waits(self) -> None:
-        self.broker.drain()
-        self.assertEqual(self.broker.trouble(), "The server is stopping.")
-        self.assertEqual(self.successResultOf(self.broker.receive(["default"], "alice", wait=60.0)), [])
-        [message] = self.publish(Draft(b"hello"))
-        self.assertEqual([delivery.id for delivery in self.receive()], [message])
-
-    def test_a_broker_asked_to_drain_while_it_recovers_never_becomes_ready(self) -> None:
-        broker = self.make_broker()
-        started = broker.start()
-        broker.drain()
-        self.assertEqual(broker.trouble(), "The store is being read.")
-        self.result(started)
-        self.assertEqual(broker.trouble(), "The server is stopping.")
-        self.assertEqual(self.successResultOf(broker.receive(["default"], "alice", wait=60.0)), [])
 
     def test_a_stop_ends_the_recovery(self) -> None:
         self.publish(*[Draft(b"")] * 3)
@@ -413,7 +397,7 @@ class ReentrancyTests(SynchronousTestCase):
         first = self.broker.receive(["default"], "carol", wait=60.0)
         second = self.broker.receive(["default"], "carol", wait=60.0)
         first.addCallback(lambda got: second.cancel())
-        self.broker.drain()
+        self.result(self.broker.stop())
         self.successResultOf(first)
         self.failureResultOf(second, CancelledError)
 

@@ -56,7 +56,6 @@ class LocalBroker(Lifetime):
         self.on_failure: Callable[[BaseException], object] = lambda error: None
         self._journal = journal
         self._clock = clock
-        self._draining = False
         # One slice of a long job a turn of the reactor.
         self._cooperator = Cooperator(
             terminationPredicateFactory=lambda: lambda: True, scheduler=lambda step: reactor.callLater(0, step)
@@ -72,22 +71,18 @@ class LocalBroker(Lifetime):
 
         def ready(_: object) -> None:
             if self.phase == "recovering":
-                self.phase = "draining" if self._draining else "ready"
+                self.phase = "ready"
 
         def stopped(failure: Failure) -> None:
             failure.trap(SchedulerStopped)
 
         return self._cooperator.coiterate(recover(self._shelf)).addCallbacks(ready, stopped)
 
-    def drain(self) -> None:
-        """Prepare to stop: receives that wait are answered with nothing, and later ones do not wait."""
-        self._draining = True
-        if self.phase == "ready":
-            self.phase = "draining"
-        self._waiters.dismiss()
-
     def stop(self) -> Deferred[None]:
-        """Stop; the Deferred fires when everything noted is on disk and the store is closed."""
+        """Stop: receives that wait are answered with nothing, and every later verb is refused.
+
+        The Deferred fires when everything noted is on disk and the store is closed.
+        """
         if self.phase != "failed":
             self.phase = "stopped"
         self._cooperator.stop()
@@ -131,7 +126,7 @@ class LocalBroker(Lifetime):
             self._shelf.find(name)
         waiter = Waiter(queues, consumer, limit, lease, self._cancelled)
         if not self._grant(waiter, now):
-            if wait <= 0 or self.phase == "draining":
+            if wait <= 0:
                 return succeed([])
             self._waiters.add(waiter, wait)
         return waiter.answer

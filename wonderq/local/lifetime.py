@@ -12,11 +12,10 @@ from wonderq import errors
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Phase = Literal["recovering", "ready", "draining", "stopped", "failed"]
+Phase = Literal["recovering", "ready", "stopped", "failed"]
 
 _TROUBLE: dict[Phase, str] = {
     "recovering": "The store is being read.",
-    "draining": "The server is stopping.",
     "stopped": "The server has stopped.",
     "failed": "The store has failed.",
 }
@@ -25,7 +24,7 @@ _TROUBLE: dict[Phase, str] = {
 class Lifetime:
     """The phases of a broker.
 
-    @ivar phase: verbs work while it is C{"ready"} or C{"draining"}.
+    @ivar phase: verbs work while it is C{"ready"}.
     """
 
     phase: Phase = "recovering"
@@ -36,7 +35,7 @@ class Lifetime:
 
     def refusal(self) -> errors.WonderQError | None:
         """Return what every verb fails with in this phase, if it does."""
-        if self.phase in ("ready", "draining"):
+        if self.phase == "ready":
             return None
         if self.phase == "failed":
             return errors.StoreUnavailable(self.trouble() or "", retry_after=1)
