@@ -397,7 +397,7 @@ class ReentrancyTests(SynchronousTestCase):
         first = self.broker.receive(["default"], "carol", wait=60.0)
         second = self.broker.receive(["default"], "carol", wait=60.0)
         first.addCallback(lambda got: second.cancel())
-        self.result(self.broker.stop())
+        self.successResultOf(self.broker.stop())
         self.successResultOf(first)
         self.failureResultOf(second, CancelledError)
 
