@@ -95,6 +95,7 @@ class Store:
         *,
         sync: Sync = ALWAYS,
         boot: str = "boot",
+        wall: Callable[[], float] | None = None,
         min_free: int = MIN_FREE,
     ) -> None:
         self.path = path
@@ -102,7 +103,7 @@ class Store:
         self.threads = Threads()
         self.faults: list[BaseException] = []
         self.syncs: list[int] = []
-        self.time = StoreClock(self.clock.seconds, self.clock.seconds, boot)
+        self.time = StoreClock(self.clock.seconds, wall or self.clock.seconds, boot)
         self.journal = SqliteJournal(
             str(path), self.time, self.clock, self._in_thread, sync, min_free, lambda seconds: None
         )

@@ -95,6 +95,20 @@ def test_a_sync_that_has_begun_does_not_cover_what_is_written_after(store: Store
     assert late
 
 
+def test_nothing_is_written_during_a_sync_unless_somebody_waits_only_for_that(store: Store) -> None:
+    store.publish()
+    store.commit()
+    store.turn()
+    message = store.publish()
+    store.commit()
+    store.turn()
+    assert message not in [row[0] for row in store.rows("messages")]
+    seen = store.commit(durable=False)
+    store.turn()
+    assert seen
+    assert message in [row[0] for row in store.rows("messages")]
+
+
 def test_answers_leave_in_the_order_in_which_they_were_asked_for(store: Store) -> None:
     order: list[int] = []
     for number in range(5):
@@ -194,6 +208,22 @@ def test_interval_syncs_again_what_was_written_during_a_sync(store: Store) -> No
     store.threads.release()
     store.clock.advance(2)
     assert len(store.threads.waiting) == 1
+
+
+@level(INTERVAL)
+def test_interval_syncs_a_limit_that_was_raised_during_a_sync_when_that_ends(store: Store) -> None:
+    store.publish()
+    store.turn()
+    store.clock.advance(2)
+    for _ in range(FIRST_BLOCK // 2 + 1):
+        store.publish()
+    store.commit(durable=False)
+    store.turn()
+    assert len(store.threads.waiting) == 1
+    store.threads.release()
+    assert len(store.threads.waiting) == 1
+    store.threads.release()
+    assert store.threads.waiting == []
 
 
 @level(NEVER)

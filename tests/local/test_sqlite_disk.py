@@ -128,8 +128,8 @@ def test_the_reactors_thread_never_waits_for_the_disk(shim: Shim) -> None:
     [[opened]], [[closing]] = run.told("opened"), run.told("closing")
     syncs = [sync for sync in run.syncs if opened < sync.begin < closing]
     assert {sync.thread for sync in syncs} == {"thread"}
-    # There were checkpoints, of which each syncs the database too.
-    assert len([sync for sync in syncs if sync.file.endswith(".sqlite")]) >= 2
+    # There was a checkpoint, which syncs the database too: so much is not written without one.
+    assert [sync for sync in syncs if sync.file.endswith(".sqlite")]
 
 
 def test_after_a_failed_sync_nothing_is_answered_and_nothing_is_synced_again(shim: Shim) -> None:

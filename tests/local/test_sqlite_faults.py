@@ -40,8 +40,9 @@ def test_a_failed_sync_fails_every_answer_that_waits(store: Store) -> None:
     of_the_batch = [store.commit(), store.commit()]
     store.turn()
     big(store)
-    written = store.commit()
+    written, only_written = store.commit(), store.commit(durable=False)
     store.turn()
+    assert only_written.outcome == [None]
     big(store)
     noted, received = store.commit(), store.commit(durable=False)
     store.threads.fail(EIO)
@@ -90,11 +91,26 @@ def test_a_failed_transaction_fails_the_answers_of_a_sync_that_runs(store: Store
 
 
 def test_a_mistake_while_writing_is_a_fault_too(store: Store) -> None:
-    store.publish(body="text")  # type: ignore[arg-type]
+    store.lease(store.publish(), consumer="no text at all: \ud800")
     answer = store.commit()
-    store.turn()
+    with pytest.raises(UnicodeEncodeError):
+        store.turn()
     assert answer.failed(StoreUnavailable)
     assert len(store.faults) == 1
+
+
+def test_a_fault_while_the_log_begins_anew_lets_nothing_be_written_afterwards(store: Store) -> None:
+    store.publish(b"x" * 4096 * LONG)
+    store.commit()
+    store.turn()
+    store.threads.release()
+    noted = store.publish()
+    store.commit()
+    store.threads.fail(EIO)
+    assert store.faults == [EIO]
+    store.threads.release()
+    assert store.threads.waiting == []
+    assert noted not in [row[0] for row in store.rows("messages")]
 
 
 def test_a_failed_checkpoint_is_a_fault(store: Store) -> None:

@@ -10,8 +10,9 @@ import apsw
 import pytest
 
 from tests.local.stores import Store
-from wonderq.local.checkpoint import LONG
+from wonderq.local.checkpoint import LONG, TOO_LONG
 from wonderq.local.journal import Sync
+from wonderq.local.sequence import FIRST_BLOCK
 
 PAGE = 4096
 
@@ -84,6 +85,46 @@ def test_transactions_wait_while_the_log_begins_anew_and_then_are_written_at_onc
     store.threads.held = False
 
 
+def test_what_is_to_be_written_when_the_log_begins_anew_waits_too(store: Store) -> None:
+    store.threads.held = True
+    fill(store)
+    message = store.publish()
+    received = store.commit(durable=False)
+    store.threads.release()
+    store.turn()
+    assert not received
+    assert message not in [row[0] for row in store.rows("messages")]
+    store.threads.release()
+    assert received
+    store.threads.release_all()
+
+
+def test_a_limit_that_could_not_be_written_while_the_log_begins_anew_is_not_taken_for_synced(store: Store) -> None:
+    store.threads.held = True
+    message = store.publish(b"x" * PAGE * LONG)
+    store.commit()
+    store.turn()
+    assert len(store.threads.waiting) == 2
+    store.publish()
+    store.commit()
+    store.commit(durable=False)
+    store.turn()
+    store.threads.release()
+    assert len(store.threads.waiting) == 2, "the sync, and the rest of the checkpoint"
+    for _ in range(2 * FIRST_BLOCK):
+        store.lease(message)
+    # The sync ends and the next begins, before the limit that was raised is written.
+    store.threads.release()
+    store.threads.release()
+    store.threads.release()
+    store.lease(message)
+    received = store.commit(durable=False)
+    store.turn()
+    assert not received
+    store.threads.release_all()
+    assert received
+
+
 def test_the_log_begins_anew_after_each_checkpoint(store: Store) -> None:
     fill(store)
     assert log(store) > LONG
@@ -123,6 +164,15 @@ def test_much_that_is_written_during_a_checkpoint_is_copied_before_anybody_waits
     assert log(store) < 10
 
 
+def test_a_log_that_gets_far_too_long_makes_everybody_wait(store: Store) -> None:
+    store.threads.held = True
+    for _ in range(2 * TOO_LONG):
+        fill(store)
+    assert TOO_LONG * LONG < log(store) < (TOO_LONG + 1) * LONG
+    store.threads.release_all()
+    assert len(store.rows("messages")) == 2 * TOO_LONG
+
+
 def test_a_log_that_was_very_long_gives_the_disk_back(store: Store) -> None:
     fill(store, 4 * LONG)
     assert os.path.getsize(store.log) <= 2 * LONG * PAGE * 1.1
@@ -136,6 +186,11 @@ def test_somebody_who_reads_an_old_state_only_makes_the_log_longer(store: Store)
     fill(store)
     fill(store)
     assert log(store) > 2 * LONG
+    store.threads.held = True
+    store.publish()
+    store.turn()
+    assert store.threads.waiting == [], "it is not tried again at once"
+    store.threads.held = False
     assert reader.execute("SELECT count(*) FROM messages").fetchall() == [(0,)]
     reader.close()
     fill(store)
@@ -143,7 +198,7 @@ def test_somebody_who_reads_an_old_state_only_makes_the_log_longer(store: Store)
     store.publish()
     store.written()
     assert log(store) < 10
-    assert len(store.rows("messages")) == 5
+    assert len(store.rows("messages")) == 6
     assert store.faults == []
 
 
@@ -167,6 +222,8 @@ def test_a_store_that_is_closed_during_a_checkpoint_lets_it_end(store: Store) ->
     fill(store)
     message = store.publish()
     closed = store.journal.close()
+    store.turn()
+    assert len(store.threads.waiting) == 1, "the checkpoint, and nothing else before it has ended"
     while store.threads.waiting:
         assert not closed.called
         store.threads.release()

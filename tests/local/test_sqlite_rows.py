@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.stores import Store
+from tests.local.stores import Reactor, Store
 from wonderq.local import survivors
 from wonderq.local.journal import Delayed, Fate
 from wonderq.local.recent import LIMIT
@@ -237,19 +237,18 @@ def test_time_goes_on_over_a_restart(store: Store) -> None:
     restarted.stop()
 
 
-def test_after_a_reboot_time_goes_on_from_the_last_transaction(store: Store) -> None:
-    store.clock.advance(10)
+def test_after_a_reboot_time_goes_on_from_the_last_transaction_by_the_wall_clock(store: Store) -> None:
+    store.clock.advance(1000)
     store.publish()
     store.written()
     before = store.time.now()
     killed = store.killed()
-    store.clock.advance(5)
-    store.publish()
-    store.written()
-    rebooted = Store(killed, store.clock, boot="another")
-    # The machine's wall clock and the time it was off are both the test's clock here.
+    rebooted = Store(killed, Reactor(), boot="another", wall=lambda: 1005.0)
     assert rebooted.time.now() == before + 5
     rebooted.stop()
+    set_back = Store(killed, Reactor(), boot="a third", wall=lambda: 0.0)
+    assert set_back.time.now() == before + 5
+    set_back.stop()
 
 
 # -- reading between transactions --

@@ -15,6 +15,9 @@ LONG: Final = 4000
 """Pages (of 4 KiB) of log that begin a checkpoint.  SQLite's own default is 1000; more means fewer syncs, and that a
 page which changes often is copied less often.  The log has to fit into the disk that C{--min-free} keeps free."""
 
+TOO_LONG: Final = 4
+"""How many times that many pages make everybody wait: then more is written than the disk takes."""
+
 _PASSES: Final = 5
 
 
@@ -26,7 +29,7 @@ class Checkpointer:
 
       1. most of the log is copied, while the reactor writes; again, if much was written meanwhile;
       2. the reactor holds its transactions for a moment, the rest is copied, and a small transaction, made in the
-         thread too, begins the log anew.
+         thread too, begins the log anew.  It holds them earlier if the log gets far too long.
 
     Until then a read transaction, the anchor, keeps the reactor's own transactions from beginning the log anew.
     """
@@ -67,6 +70,8 @@ class Checkpointer:
         if pages >= self._limit and not self._running and self._stopped is None:
             self._running = True
             Deferred.fromCoroutine(self._run()).addErrback(self._fault).addCallback(self._ended)
+        elif pages >= self._limit * TOO_LONG and self._running:
+            self._hold()
 
     def pending(self) -> int:
         """Return about how many pages of the log are not in the database yet."""
@@ -90,11 +95,8 @@ class Checkpointer:
             if self.pending() <= self._long // 10:
                 break
         self._hold()
-        try:
-            self._log = await self._in_thread(self._finish)
-            self._copied = 0
-        finally:
-            self._go_on()
+        self._log = await self._in_thread(self._finish)
+        self._copied = 0
         # If it is long still, somebody else reads an old state of the database: do not try again at once.
         self._limit = max(self._long, self._log + self._long)
 
@@ -132,6 +134,7 @@ class Checkpointer:
 
     def _ended(self, _: object) -> None:
         self._running = False
+        self._go_on()
         if self._stopped is not None:
             self._stopped.callback(None)
 

@@ -53,6 +53,7 @@ class GroupCommit:
         # What is due to be written, and to be synced.
         self._noted = False
         self._unsynced = False
+        self._wanted = False
         self._next_write: IDelayedCall | None = None
         self._next_sync: IDelayedCall | None = None
         # The answers: to be written (some for no more than that, some to be synced too), to be synced, being synced.
@@ -130,7 +131,7 @@ class GroupCommit:
             return
         self._noted = False
         try:
-            wanted = self._write()
+            self._wanted |= self._write()
         except FAULTS as fault:
             self.fail(fault)
             return
@@ -142,7 +143,7 @@ class GroupCommit:
         written, self._to_write = self._to_write, []
         self._to_sync += self._to_write_and_sync
         self._to_write_and_sync = []
-        if self._to_sync or wanted:
+        if self._to_sync or self._wanted:
             self._begin_sync()
         elif self._interval is not None:
             self._sync_later(self._interval)
@@ -151,8 +152,6 @@ class GroupCommit:
     def _sync_later(self, seconds: float) -> None:
         if self._next_sync is None:
             self._next_sync = self._reactor.callLater(seconds, self._sync_due)
-        elif seconds == 0:
-            self._next_sync.reset(0)
 
     def _sync_due(self) -> None:
         self._next_sync = None
@@ -162,7 +161,7 @@ class GroupCommit:
     def _begin_sync(self) -> None:
         if self._syncing is None and self.failure is None:
             self._syncing, self._to_sync = self._to_sync, []
-            self._unsynced = False
+            self._unsynced = self._wanted = False
             self._sync().addCallbacks(self._synced, self._sync_failed)
 
     def _synced(self, _: object) -> None:
@@ -171,7 +170,7 @@ class GroupCommit:
             return
         answers, self._syncing = self._syncing, None
         self._flush()
-        if self._to_sync:
+        if self._to_sync or self._wanted:
             self._begin_sync()
         _fire(answers)
 

@@ -61,8 +61,6 @@ class StoredMessages:
         found = self._recent.get(message)
         if found is not None:
             return found
-        if message in self._changes.gone:
-            return None
         noted = self._changes.messages.get(message)
         if noted is not None:
             return self._message((*noted, None, None, None, None, None))
