@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -12,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
+from tests.checker import Violation, check
 from tests.daemon.load import Load
 from tests.daemon.process import Daemon
-from tests.history import History, Receive, Violation
+from tests.history import History, Receive
 
 SHORTEST = 0.005
 LONGEST = 0.5
@@ -59,7 +61,7 @@ class Run:
             self._load.close()
             self.history = self._load.history()
             self.history.save(self.directory / "history.jsonl")
-        return self.history.check()
+        return check(self.history)
 
     def _live(self, daemon: Daemon) -> None:
         while self._random.random() < STARTING:
@@ -91,6 +93,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--longest", type=float, default=LONGEST, help="seconds of load before a kill [%(default)s]")
     parser.add_argument("--seed", default=secrets.token_hex(4), help="where the dice begin [random]")
     options = parser.parse_args(arguments)
+    # An end that lets the server end too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     for done in range(0, options.kills, options.round):
         directory = Path(tempfile.mkdtemp(prefix="wonderq-kill-"))
         run = Run(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.checker import check
 from tests.daemon.client import NoAnswer, NotSent, Session
 from tests.daemon.load import Load
 from tests.daemon.preload import Disk
@@ -177,7 +178,7 @@ def test_a_disk_error_under_load_breaks_no_promise(once: bool, tmp_path: Path, d
         daemon.start()
         load.finish(daemon.port)
     load.close()
-    assert load.history().check() == []
+    assert check(load.history()) == []
 
 
 @pytest.mark.parametrize("sync", ["always", "never"])
@@ -196,7 +197,7 @@ def test_a_stop_under_load_breaks_no_promise(sync: str, tmp_path: Path) -> None:
         daemon.start()
         load.finish(daemon.port)
     load.close()
-    assert load.history().check() == []
+    assert check(load.history()) == []
 
 
 def test_below_min_free_only_publishing_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.checker import check
 from tests.history import Delivery, Event, History, Look, Outcome, Publish, Receive, Settle, Verb
 
 LEASE = 2.0
@@ -190,13 +191,13 @@ BROKEN: dict[str, tuple[str, list[Event]]] = {
 
 @pytest.mark.parametrize("name", GOOD)
 def test_nothing_is_found_where_all_is_right(name: str) -> None:
-    assert History(GOOD[name]).check() == []
+    assert check(History(GOOD[name])) == []
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_planted_is_found(name: str) -> None:
     rule, events = BROKEN[name]
-    assert rule in {violation.rule for violation in History(events).check()}
+    assert rule in {violation.rule for violation in check(History(events))}
 
 
 def test_a_history_is_the_same_after_it_was_saved(tmp_path: Path) -> None:
