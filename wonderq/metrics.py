@@ -135,7 +135,11 @@ class Metrics:
 
     def _render(self, stats: Stats | None, accept: str) -> tuple[str, bytes]:
         self._ready.set(self._is_ready())
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):
+            # It stumbles over versions that are none.
+            encode, content_type = choose_encoder("")
         page = encode(self._registry)
         if stats is not None:
             modern = content_type.startswith("application/openmetrics-text")

@@ -36,6 +36,10 @@ MAX_BODY: Final = 16 * 1024 * 1024
 """The largest request body, so also the largest batch and the largest `max_message_bytes`."""
 
 MAX_REASON: Final = 1000
+
+MAX_ATTEMPT_REASON: Final = 200
+"""Characters of its reason that an attempt keeps: twenty attempts are written anew whenever a lease ends."""
+
 MAX_CONTENT_TYPE: Final = 255
 MAX_ATTEMPTS: Final = 20
 PRIORITIES: Final = 10
@@ -109,6 +113,7 @@ class Attempt(Struct, frozen=True, gc=False, rename={"start": "from", "end": "to
     @ivar start: wall time (seconds since 1970) at which it was granted.
     @ivar end: wall time at which it ended.
     @ivar outcome: C{None} while it is held.
+    @ivar reason: its first L{MAX_ATTEMPT_REASON} characters.
     """
 
     consumer: str

@@ -33,17 +33,26 @@ class Kind(NamedTuple):
     refusal: str | None = None
 
 
-@lru_cache(maxsize=1024)
+_NO_TYPE = Kind(
+    "bytes",
+    b'""',
+    f"A content type is type/subtype, with parameters or without, at most {MAX_CONTENT_TYPE} characters.",
+)
+
+
 def kind(content_type: str) -> Kind:
-    """Tell what a Content-Type says (RFC 9110, section 8.3); the same few come again and again, so remember them."""
-    encoded = msgspec.json.encode(content_type)
+    """Tell what a Content-Type says (RFC 9110, section 8.3)."""
+    # Before anything looks at it or remembers it: an envelope may hold one of 16 MiB.
+    return _NO_TYPE if len(content_type) > MAX_CONTENT_TYPE else _kind(content_type)
+
+
+@lru_cache(maxsize=1024)
+def _kind(content_type: str) -> Kind:
+    """See L{kind}; the same few come again and again, so remember them."""
     match = _MEDIA_TYPE.fullmatch(content_type)
-    if match is None or len(content_type) > MAX_CONTENT_TYPE:
-        return Kind(
-            "bytes",
-            encoded,
-            f"A content type is type/subtype, with parameters or without, at most {MAX_CONTENT_TYPE} characters.",
-        )
+    if match is None:
+        return _NO_TYPE
+    encoded = msgspec.json.encode(content_type)
     essence = match[1].lower()
     utf8 = all(charset.lower() == "utf-8" for charset in _CHARSET.findall(match[2] or ""))
     if essence == "application/json" or essence.endswith("+json"):

@@ -44,6 +44,9 @@ from wonderq.model import (
 
 T = TypeVar("T")
 
+MAX_SETTINGS = 64 * 1024
+"""Bytes of a queue's settings; whoever sends more sends something else, and to read it all takes time."""
+
 _NONE: frozenset[str] = frozenset()
 _PUBLISH = frozenset(("queue", "delay", "priority"))
 _BATCH = frozenset(("queue",))
@@ -185,6 +188,8 @@ def show_queue(broker: IBroker, call: Call, name: str) -> Deferred[Answer]:
 
 def put_queue(broker: IBroker, call: Call, name: str) -> Deferred[Answer]:
     """C{PUT /v1/queues/Q}: create it, or replace its settings."""
+    if len(call.body) > MAX_SETTINGS:
+        raise errors.BodyTooLarge(f"Settings have at most {MAX_SETTINGS} bytes.")
     require_json(call)
     query.parse(call.query, _NONE)
     condition = call.header(b"if-none-match")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
-from typing import Literal, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, succeed
@@ -36,6 +36,10 @@ class StoredLease(NamedTuple):
     deadline: float
 
 
+BRIEF: Final = 100
+"""Characters of a reason that are kept when there is no room for more."""
+
+
 class Fate(NamedTuple):
     """What became of a message whose lease ended without a delete: replaces the same fields of its L{Message}.
 
@@ -48,6 +52,11 @@ class Fate(NamedTuple):
     since: float
     delayed: bool
     dead: bool
+
+    def brief(self) -> Fate:
+        """Return the same fate with nothing that takes room: no attempts, and not all of a long reason."""
+        failure = self.last_failure
+        return self._replace(attempts=(), last_failure=failure and failure[:BRIEF])
 
     def applied_to(self, message: Message) -> Message:
         """Return the message as it is from now on."""

@@ -9,7 +9,9 @@ from wonderq.model import Message
 
 LIMIT: Final = 8 * 1024 * 1024
 _OBJECT_BYTES: Final = 400
-"""About what a message takes in memory besides its body."""
+"""About what a message, and each attempt, takes in memory besides its texts."""
+
+_CHARACTER_BYTES: Final = 4
 
 
 class RecentMessages:
@@ -31,25 +33,36 @@ class RecentMessages:
 
     def add(self, message: Message) -> None:
         """Take in a message that is not here, unless it is so large that many others would have to leave."""
-        size = len(message.body) + _OBJECT_BYTES
+        size = _size(message)
         if size > self._limit // 8:
             return
         self._messages[message.id] = message
         self._size += size
-        while self._size > self._limit:
-            self.drop(next(iter(self._messages)))
+        self._shrink()
 
     def change(self, message: Message) -> None:
         """Replace a message that is here."""
+        self._size += _size(message) - _size(self._messages[message.id])
         self._messages[message.id] = message
+        self._shrink()
 
     def drop(self, message: int) -> None:
         """Let go of a message, if it is here."""
         dropped = self._messages.pop(message, None)
         if dropped is not None:
-            self._size -= len(dropped.body) + _OBJECT_BYTES
+            self._size -= _size(dropped)
 
     def drop_queue(self, queue: str) -> None:
         """Let go of all messages of a queue."""
         for message in [each.id for each in self._messages.values() if each.queue == queue]:
             self.drop(message)
+
+    def _shrink(self) -> None:
+        while self._size > self._limit:
+            self.drop(next(iter(self._messages)))
+
+
+def _size(message: Message) -> int:
+    """Return about how many bytes a message takes in memory."""
+    reasons = len(message.last_failure or "") + sum(len(attempt.reason or "") for attempt in message.attempts)
+    return len(message.body) + _CHARACTER_BYTES * reasons + _OBJECT_BYTES * (1 + len(message.attempts))

@@ -15,7 +15,7 @@ from wonderq.local.delays import Delays
 from wonderq.local.journal import Fate, IJournal, StoredLease
 from wonderq.local.queue import EXPIRED, RELEASED, Entry, Queue, attempts_after
 from wonderq.local.timers import ROUNDING, DueTimer, LeaseTimers
-from wonderq.model import Attempt, Claim, Message, Outcome, QueueSettings
+from wonderq.model import MAX_ATTEMPT_REASON, Attempt, Claim, Message, Outcome, QueueSettings
 
 
 class Shelf:
@@ -214,7 +214,13 @@ class Shelf:
     def _end(
         self, entry: Entry, outcome: Outcome, reason: str | None, failure: str, state: str, now: float, since: float
     ) -> None:
-        attempt = Attempt(entry.consumer, self.clock.wall_at(entry.granted), self.clock.wall_at(now), outcome, reason)
+        attempt = Attempt(
+            entry.consumer,
+            self.clock.wall_at(entry.granted),
+            self.clock.wall_at(now),
+            outcome,
+            reason and reason[:MAX_ATTEMPT_REASON],
+        )
         delayed = state == "delayed"
         fate = Fate(
             entry.receives,

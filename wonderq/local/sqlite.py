@@ -190,7 +190,13 @@ class SqliteJournal:
         self._group.note()
 
     def end_lease(self, message: int, fate: Fate) -> None:
-        """See L{IJournal.end_lease}."""
+        """See L{IJournal.end_lease}.
+
+        The disk that publishing leaves free has to last for this: without room to publish, the fate is kept L{brief
+        <Fate.brief>}.
+        """
+        if not self.has_room(0):
+            fate = fate.brief()
         self._changes.end_lease(message, fate)
         recent = self._recent.get(message)
         if recent is not None:
