@@ -14,7 +14,7 @@ from wonderq import errors
 from wonderq.local.broker import LocalBroker
 from wonderq.local.clock import StoreClock
 from wonderq.local.journal import MemoryJournal
-from wonderq.model import MAX_RECEIVE_BYTES, Claim, Delivery, Draft, Published, QueueSettings
+from wonderq.model import MAX_RECEIVE_BYTES, Claim, Counts, Delivery, Draft, Published, QueueSettings
 
 T = TypeVar("T")
 
@@ -313,6 +313,60 @@ class StallTests(Case):
         self.publish(Draft(b"new"))
         [delivery] = self.successResultOf(waiting)
         self.assertEqual(delivery.id, old)
+
+
+class ClockTests(SynchronousTestCase):
+    """The reactor's clock only wakes; the store's clock decides."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.store_time = 1000.0
+        clock = StoreClock(lambda: self.store_time, lambda: 0.0, "boot")
+        self.broker = LocalBroker(MemoryJournal(), self.clock, clock)
+        self.broker.start()
+        self.clock.advance(0)
+
+    def publish(self, delay: float = 0.0) -> None:
+        self.successResultOf(self.broker.publish([Draft(b"", delay=delay)]))
+
+    def receive(self) -> list[Delivery]:
+        return self.successResultOf(self.broker.receive(["default"], "alice", lease=30.0))
+
+    def counts(self) -> Counts:
+        return self.successResultOf(self.broker.show_queue("default")).counts
+
+    def advance(self, store: float, reactor: float) -> None:
+        self.store_time += store
+        self.clock.advance(reactor)
+
+    def test_a_lease_does_not_end_early_when_the_clock_of_the_reactor_is_set_forward(self) -> None:
+        self.publish()
+        self.receive()
+        self.advance(store=10, reactor=3600)
+        self.assertEqual(self.counts(), Counts(leased=1))
+        self.advance(store=19.5, reactor=19.5)
+        self.assertEqual(self.counts(), Counts(leased=1))
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.advance(store=0.5, reactor=0.5)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.counts(), Counts(ready=1))
+
+    def test_a_delay_does_not_end_early_when_the_clock_of_the_reactor_is_set_forward(self) -> None:
+        self.publish(delay=30.0)
+        self.advance(store=10, reactor=3600)
+        self.assertEqual(self.counts(), Counts(delayed=1))
+        self.advance(store=20, reactor=20)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.counts(), Counts(ready=1))
+
+    def test_a_timer_early_by_the_rounding_of_floats_does_what_it_was_set_for(self) -> None:
+        self.publish(delay=30.0)
+        self.publish()
+        self.receive()
+        self.advance(store=29.9999995, reactor=30)
+        # Otherwise it would be set again, for less than the reactor can tell from nothing.
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.counts(), Counts(ready=2))
 
 
 class StatsTests(Case):
