@@ -132,7 +132,6 @@ class Rig:
             stop_reactor=self._stop_reactor,
             process=self.process,
             threads=ThreadPool(0, 1),
-            journal=self.journal,
             broker=self.broker,
             lag=ReactorLag(self.clock, metrics.lagged),
         )

@@ -13,8 +13,8 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.rig import LOCAL, FakeEndpoint, Rig
+from wonderq.broker import StoreRefused
 from wonderq.errors import StoreUnavailable
-from wonderq.local.journal import StoreRefused
 from wonderq.process import STORE_FAILED, Refused
 from wonderq.service import CLOSE_SECONDS, STOP_SECONDS, is_local, url
 

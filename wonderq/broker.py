@@ -115,12 +115,22 @@ class IBroker(Interface):
         """Read the counts and totals of every queue."""
 
 
+class StoreRefused(Exception):
+    """A store cannot be opened; the text is one line for the operator."""
+
+
 class IStore(IBroker):
     """A broker together with what it takes to run it: what a server composes, and no front knows."""
 
     on_failure = Attribute(
         """Called once with the exception when the store has failed for good; the server then stops."""
     )
+
+    def open() -> None:
+        """Take possession of the store.
+
+        @raise StoreRefused: it is in use, newer than this program, or not a store.
+        """
 
     def start() -> Deferred[None]:
         """Recover; the Deferred fires when the broker is ready, or stopped, and fails if the store cannot be read."""

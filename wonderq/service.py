@@ -20,10 +20,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from wonderq.broker import IStore
+from wonderq.broker import IStore, StoreRefused
 from wonderq.config import Config
 from wonderq.http.site import Site
-from wonderq.local.journal import IJournal, StoreRefused
 from wonderq.metrics import ReactorLag
 from wonderq.process import STORE_FAILED, Process, Refused
 
@@ -47,7 +46,6 @@ class Server(Service):
         stop_reactor: Callable[[], object],
         process: Process,
         threads: ThreadPool,
-        journal: IJournal,
         broker: IStore,
         lag: ReactorLag,
     ) -> None:
@@ -56,7 +54,6 @@ class Server(Service):
         self._stop_reactor = stop_reactor
         self._process = process
         self._threads = threads
-        self._journal = journal
         self._broker = broker
         self._lag = lag
         self._stopping = False
@@ -119,7 +116,7 @@ class Server(Service):
 
     def _open(self) -> None:
         try:
-            self._journal.open()
+            self._broker.open()
         except StoreRefused as error:
             raise Refused(f"{error}.") from None
         except OSError as error:

@@ -59,7 +59,6 @@ def makeService(options: Options) -> IService:
         stop_reactor=reactor.stop,
         process=process_of(options),
         threads=threads,
-        journal=journal,
         broker=broker,
         lag=ReactorLag(reactor, metrics.lagged),
     )

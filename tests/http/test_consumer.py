@@ -134,10 +134,10 @@ class WaitTests(ServerTestCase):
         (reply,) = waiting.replies()
         self.assertProblem(reply, 404, "no-such-queue", parameter="queue")
 
-    def test_a_server_that_drains_answers_who_waits_with_nothing(self) -> None:
+    def test_a_server_that_stops_answers_who_waits_with_nothing(self) -> None:
         waiting = self.server.connect()
         waiting.request("POST", f"{CONSUMER}?cid=1&wait=60")
-        self.server.broker.drain()
+        self.server.broker.stop()
         self.assertEqual([reply.body for reply in waiting.replies()], [b"[]"])
 
 

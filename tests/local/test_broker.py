@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
@@ -14,6 +14,7 @@ from wonderq import errors
 from wonderq.local.broker import LocalBroker
 from wonderq.local.clock import StoreClock
 from wonderq.local.journal import MemoryJournal
+from wonderq.local.shelf import EXPIRIES
 from wonderq.model import MAX_RECEIVE_BYTES, Claim, Counts, Delivery, Draft, Published, QueueSettings
 
 T = TypeVar("T")
@@ -165,6 +166,22 @@ class FailureTests(Case):
         self.failureResultOf(waiting, errors.StoreUnavailable)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_who_is_being_served_when_a_read_fails_is_told_too(self) -> None:
+        waiting = [self.broker.receive(["default"], name, wait=60.0) for name in ("alice", "bob")]
+
+        def read(message: int) -> NoReturn:
+            self.journal.on_failure(OSError("the disk is gone"))
+            raise errors.StoreUnavailable
+
+        self.journal.read = read  # type: ignore[method-assign]
+        published = self.broker.publish([Draft(b"")])
+        for answer in waiting:
+            self.failureResultOf(answer, errors.StoreUnavailable)
+        self.clock.advance(0)
+        self.assertIsNotNone(published.result)
+        self.assertEqual(len(self.errors), 1)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
     def test_a_store_that_failed_during_the_recovery_does_not_become_ready(self) -> None:
         broker = self.make_broker()
         broker.on_failure = self.errors.append
@@ -313,6 +330,52 @@ class StallTests(Case):
         self.publish(Draft(b"new"))
         [delivery] = self.successResultOf(waiting)
         self.assertEqual(delivery.id, old)
+
+
+class CrowdTests(Case):
+    """However many leases end at once, one turn of the reactor ends so many of them only."""
+
+    def lease(self, count: int) -> None:
+        for _ in range(0, count, 100):
+            self.publish(*[Draft(b"")] * 100)
+            self.receive(lease=5.0, limit=100)
+
+    def test_leases_beyond_what_a_turn_bears_end_in_later_turns(self) -> None:
+        self.lease(EXPIRIES + 200)
+        self.clock.rightNow += 5
+        self.assertEqual(self.successResultOf(self.broker.stats()).leases, 200)
+        self.clock.advance(0)
+        self.assertEqual(self.successResultOf(self.broker.stats()).queues[0].counts, Counts(ready=EXPIRIES + 200))
+
+    def test_a_crowd_of_timers_ends_in_turns_too(self) -> None:
+        self.lease(EXPIRIES + 200)
+        waiting = self.broker.receive(["default"], "bob", limit=1000, wait=60.0)
+        self.clock.advance(5)
+        # The first of them ended in the turn of its timer, and was served at once.
+        self.assertEqual(len(self.successResultOf(waiting)), 1)
+        self.assertEqual(self.successResultOf(self.broker.stats()).queues[0].counts.ready, EXPIRIES + 199)
+
+    def test_a_lease_that_is_over_but_not_ended_yet_is_nobodys_and_can_be_given_back(self) -> None:
+        self.publish(*[Draft(b"")] * 1000)
+        deliveries = self.receive(lease=5.0, limit=1000)
+        self.clock.rightNow += 5
+        self.successResultOf(self.broker.stats())
+        last = deliveries[-1]
+        answer = self.broker.delete("alice", [Claim(last.id, last.receipt)])
+        self.successResultOf(self.broker.give_back("alice", [last]))
+        self.clock.advance(0)
+        self.assertEqual(self.successResultOf(answer), [False])
+        view = self.successResultOf(self.broker.show_message(last.id))
+        self.assertEqual((view.state, view.message.receives), ("ready", 1))
+        self.assertEqual(self.successResultOf(self.broker.stats()).queues[0].counts, Counts(ready=1000))
+
+    def test_a_stop_leaves_nothing_of_a_crowd_behind(self) -> None:
+        self.lease(EXPIRIES + 200)
+        self.clock.rightNow += 5
+        self.clock.calls[0].func(*self.clock.calls[0].args)
+        self.clock.calls.pop(0)
+        self.result(self.broker.stop())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class ClockTests(SynchronousTestCase):

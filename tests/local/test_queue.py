@@ -19,7 +19,7 @@ def make_queue(max_receives: int = 20) -> Queue:
 def leased(queue: Queue, message: int = 1, receives: int = 1, priority: int = 0, size: int = 5) -> Entry:
     """Publish a message of five bytes and lease it to alice, from second 100 to second 130."""
     queue.publish(message, priority, size, delayed=False)
-    queue.receive(priority)
+    queue.receive(message, priority)
     return Entry(message, queue, priority, size, receives, (), 7, "alice", 100.0, 130.0)
 
 
@@ -56,7 +56,7 @@ def test_a_receive_takes_the_first_message_out_of_the_order() -> None:
     queue = make_queue()
     queue.publish(1, 0, 5, delayed=False)
     queue.publish(2, 3, 5, delayed=False)
-    queue.receive(3)
+    queue.receive(2, 3)
     assert (present(queue), queue.bytes, queue.order.first()) == ({"ready": 1, "leased": 1}, 10, 1)
     assert counted(queue) == {"messages_published": 2, "messages_received": 1}
 
@@ -154,8 +154,11 @@ def test_every_counted_verb_is_in_the_table() -> None:
 
 def test_a_step_that_the_table_lacks_is_a_fault_of_the_program() -> None:
     queue = make_queue()
+    entry = leased(queue)
+    before = present(queue), counted(queue), queue.bytes
     with pytest.raises(AssertionError, match="bury does not lead from leased to ready"):
-        queue._leave(leased(queue), "bury", "ready")
+        queue._end(entry, "bury", "ready")
+    assert (present(queue), counted(queue), queue.bytes) == before
 
 
 # -- claims --

@@ -14,7 +14,7 @@ import apsw
 import pytest
 
 from tests.local.stores import Store
-from wonderq.local.journal import StoreRefused
+from wonderq.broker import StoreRefused
 from wonderq.local.schema import APPLICATION_ID, VERSION
 from wonderq.model import QueueSettings
 

@@ -52,7 +52,7 @@ class LocalBroker(Lifetime):
     """
 
     def __init__(self, journal: IJournal, reactor: IReactorTime, clock: StoreClock) -> None:
-        """Own the queues of a journal that has been opened; L{start} takes up what it holds."""
+        """Own the queues of a journal; once it is open, L{start} takes up what it holds."""
         self.on_failure: Callable[[BaseException], object] = lambda error: None
         self._journal = journal
         self._clock = clock
@@ -65,6 +65,10 @@ class LocalBroker(Lifetime):
         journal.on_failure = self._failed
 
     # -- from start to stop --
+
+    def open(self) -> None:
+        """See L{wonderq.broker.IStore.open}."""
+        self._journal.open()
 
     def start(self) -> Deferred[None]:
         """Recover; the Deferred fires when the broker is ready, or stopped, and fails if the store cannot be read."""
@@ -256,7 +260,11 @@ class LocalBroker(Lifetime):
         """Hand the ready messages of a queue to those who wait, who has waited longest first."""
         while queue.counts["ready"] and not queue.deleted and (waiter := self._waiters.first(queue.name)) is not None:
             self._waiters.remove(waiter)
-            self._grant(waiter, self._clock.now())
+            try:
+                self._grant(waiter, self._clock.now())
+            except errors.StoreUnavailable:
+                # The journal has failed, and told us; nobody but this one still has to be told.
+                waiter.reply(Failure())
 
     def _grant(self, waiter: Waiter, now: float) -> bool:
         """Lease to a receive what there is for it, and let its answer leave when that is written."""

@@ -110,7 +110,7 @@ class IJournal(Interface):
     def open() -> None:
         """Take possession of the store.
 
-        @raise wonderq.local.journal.StoreRefused: it is in use, newer than this program, or not a store.
+        @raise wonderq.broker.StoreRefused: it is in use, newer than this program, or not a store.
         """
 
     def recover(now: float) -> Iterator[Sequence[Survivor]]:
@@ -177,10 +177,6 @@ class IJournal(Interface):
         """Finish what was noted and let go of the store."""
 
     on_failure = Attribute("Called with the exception when the store fails for good.")
-
-
-class StoreRefused(Exception):
-    """The store cannot be opened; the text is one line for the operator."""
 
 
 @implementer(IJournal)

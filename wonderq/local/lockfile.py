@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from wonderq.local.journal import StoreRefused
+from wonderq.broker import StoreRefused
 
 
 class LockFile:

@@ -154,44 +154,42 @@ class Queue:
 
     def publish(self, message: int, priority: int, size: int, delayed: bool) -> None:
         """Take a new message in."""
+        self._move("publish", "new", "delayed" if delayed else "ready", message, priority)
         self.bytes += size
-        self._enter("new", "publish", message, priority, "delayed" if delayed else "ready")
 
     def due(self, message: int, priority: int) -> None:
         """The delay of a message has ended."""
-        self.counts["delayed"] -= 1
-        self._enter("delayed", "due", message, priority, "ready")
+        self._move("due", "delayed", "ready", message, priority)
 
-    def receive(self, priority: int) -> None:
-        """The first message in order, which has this priority, is leased now."""
-        message = self.order.pop(priority)
-        self.counts["ready"] -= 1
-        self._enter("ready", "receive", message, priority, "leased")
+    def receive(self, message: int, priority: int) -> None:
+        """The first message in order is leased now."""
+        self._move("receive", "ready", "leased", message, priority)
 
     def extend(self, entry: Entry, deadline: float) -> None:
         """Let a lease end at another time."""
+        self._end(entry, "extend", "leased")
         entry.deadline = deadline
 
     def delete(self, entry: Entry) -> None:
         """The message is settled and gone."""
+        self._end(entry, "delete", "gone")
         self.bytes -= entry.size
-        self._leave(entry, "delete", "gone")
 
     def give_back(self, entry: Entry) -> None:
         """The lease never reached its consumer: it is as if it had not been."""
-        self._leave(entry, "give_back", "ready")
+        self._end(entry, "give_back", "ready")
 
     def release(self, entry: Entry, delayed: bool) -> str:
         """The consumer gives the message back; return the state it has now."""
-        return self._leave(entry, "release", "dead" if self._spent(entry) else "delayed" if delayed else "ready")
+        return self._end(entry, "release", "dead" if self._spent(entry) else "delayed" if delayed else "ready")
 
     def expire(self, entry: Entry) -> str:
         """The lease was not settled in time; return the state the message has now."""
-        return self._leave(entry, "expire", "dead" if self._spent(entry) else "ready")
+        return self._end(entry, "expire", "dead" if self._spent(entry) else "ready")
 
     def bury(self, entry: Entry) -> str:
         """The consumer declares the message dead."""
-        return self._leave(entry, "bury", "dead")
+        return self._end(entry, "bury", "dead")
 
     def restore(self, message: int, priority: int, size: int, state: str) -> None:
         """Take up a message, in whatever state it was, after a restart."""
@@ -203,20 +201,23 @@ class Queue:
     def _spent(self, entry: Entry) -> bool:
         return 0 < self.settings.max_receives <= entry.receives
 
-    def _leave(self, entry: Entry, verb: str, state: str) -> str:
-        self.counts["leased"] -= 1
-        self._enter("leased", verb, entry.id, entry.priority, state)
+    def _end(self, entry: Entry, verb: str, state: str) -> str:
+        self._move(verb, "leased", state, entry.id, entry.priority)
         return state
 
-    def _enter(self, before: str, verb: str, message: int, priority: int, state: str) -> None:
-        """All changes of state go through here: the table is asked, then counts, totals and order follow."""
-        if state not in LIFECYCLE[before][verb]:
-            raise AssertionError(f"{verb} does not lead from {before} to {state}")
-        if state != "gone":
-            self.counts[state] += 1
-        if state == "ready":
+    def _move(self, verb: str, before: str, after: str, message: int, priority: int) -> None:
+        """Change a state.  All changes go through here: the table is asked before anything follows."""
+        if after not in LIFECYCLE[before].get(verb, ()):
+            raise AssertionError(f"{verb} does not lead from {before} to {after}")
+        if before == "ready":
+            self.order.pop(priority)
+        if before in self.counts:
+            self.counts[before] -= 1
+        if after in self.counts:
+            self.counts[after] += 1
+        if after == "ready":
             self.order.push(message, priority)
-        elif state == "dead":
+        elif after == "dead":
             self.totals[TOTALS["die"]] += 1
         if verb in TOTALS:
             self.totals[TOTALS[verb]] += 1

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from wonderq.local.journal import StoreRefused
+from wonderq.broker import StoreRefused
 from wonderq.model import QueueSettings
 
 

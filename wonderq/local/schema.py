@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import apsw
 
-from wonderq.local.journal import StoreRefused
+from wonderq.broker import StoreRefused
 
 FAULTS: Final = (apsw.Error, OSError)
 """What SQLite and the operating system raise when the store cannot be read or written."""

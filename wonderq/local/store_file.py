@@ -10,9 +10,9 @@ from typing import NamedTuple, cast
 
 import apsw
 
+from wonderq.broker import StoreRefused
 from wonderq.local.changes import Changes
 from wonderq.local.clock import Mark
-from wonderq.local.journal import StoreRefused
 from wonderq.local.lockfile import LockFile, make_directory, sync_directory
 from wonderq.local.schema import FAULTS, PAGE_SIZE, connect, prepare, rows
 
