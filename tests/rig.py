@@ -33,12 +33,16 @@ class FakeProcess(Process):
     def __init__(self) -> None:
         self.told: list[object] = []
         self.ignored: set[Signals] = set()
+        self.settled = 0
 
     def started(self) -> None:
         self.told.append("started")
 
     def refused(self, refusal: Refused) -> None:
         self.told.append(str(refusal))
+
+    def settle(self) -> None:
+        self.settled += 1
 
     def ignore(self, *signals: Signals) -> None:
         self.ignored.update(signals)

@@ -48,6 +48,11 @@ def test_a_process_can_leave_what_hangs() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (74, "hung\n", "")
 
 
+def test_what_is_settled_is_spared_the_garbage_collector() -> None:
+    done = run("import gc", "Process().settle()", "print(gc.get_freeze_count() > 1000)")
+    assert (done.returncode, done.stdout) == (0, "True\n")
+
+
 def test_a_signal_that_is_ignored_does_nothing() -> None:
     done = run("Process().ignore(signal.SIGHUP)", "os.kill(os.getpid(), signal.SIGHUP)", "print('alive')")
     assert (done.returncode, done.stdout) == (0, "alive\n")

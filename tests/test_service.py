@@ -88,6 +88,15 @@ class StartTests(SynchronousTestCase):
         self.assertEqual(self.refusal(rig), "wonderq: a.sqlite is in use by process 7.")
 
 
+class SettleTests(SynchronousTestCase):
+    def test_what_is_here_to_stay_is_spared_the_collector_before_requests_come_and_after_the_recovery(self) -> None:
+        rig = Rig()
+        rig.start()
+        self.assertEqual(rig.process.settled, 1)
+        rig.ready()
+        self.assertEqual(rig.process.settled, 2)
+
+
 class StopTests(SynchronousTestCase):
     def test_without_drain_listeners_close_at_once_and_long_polls_are_answered_with_nothing(self) -> None:
         rig = Rig()

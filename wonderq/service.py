@@ -102,6 +102,7 @@ class Server(Service):
         started = self._reactor.seconds()
         self._broker.start().addCallback(self._recovered, started).addErrback(self._not_recovered)
         self._process.started()
+        self._process.settle()
 
     def _listen(self, description: str, endpoint: IStreamServerEndpoint) -> None:
         failures: list[Failure] = []
@@ -135,6 +136,7 @@ class Server(Service):
 
     def _recovered(self, _: object, started: float) -> Deferred[None]:
         took = self._reactor.seconds() - started
+        self._process.settle()
         return self._broker.stats().addCallback(
             lambda stats: self._log.info(
                 "Ready: {messages} messages recovered in {seconds:.2f} s.",
