@@ -24,7 +24,7 @@ ALLOWED = {
     "client": FOUNDATION,
     "config": ["local"],
     "process": [],
-    "service": [*FOUNDATION, "local", "http", "metrics", "config", "process"],
+    "service": [*FOUNDATION, "http", "metrics", "config", "process"],
     "tap": [*FOUNDATION, "local", "http", "metrics", "config", "process", "service"],
 }
 

@@ -90,11 +90,11 @@ class StartTests(SynchronousTestCase):
 
 class SettleTests(SynchronousTestCase):
     def test_what_is_here_to_stay_is_spared_the_collector_before_requests_come_and_after_the_recovery(self) -> None:
-        rig = Rig()
-        rig.start()
-        self.assertEqual(rig.process.settled, 1)
-        rig.ready()
-        self.assertEqual(rig.process.settled, 2)
+        starting, ready = Rig(), Rig()
+        starting.start()
+        self.assertEqual(starting.process.settled, 1)
+        ready.ready()
+        self.assertEqual(ready.process.settled, 2)
 
 
 class StopTests(SynchronousTestCase):
