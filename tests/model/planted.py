@@ -368,17 +368,21 @@ class Resurrected(Planted):
     """A deleted message is back after a crash."""
 
     class journal_class(Notebook):
+        def open(self) -> None:
+            super().open()
+            self._deleted: dict[int, Message] = {}
+
         def delete(self, message: int) -> None:
+            self._deleted[message] = self._messages[message]
             super().delete(message)
-            self._forgotten[message] = self.paper.messages[message]
+
+        def delete_queue(self, name: str) -> None:
+            super().delete_queue(name)
+            self._deleted.clear()
 
         def _write(self) -> None:
             super()._write()
-            self.paper.messages.update(self._forgotten)
-
-        def open(self) -> None:
-            super().open()
-            self._forgotten: dict[int, Message] = {}
+            self.paper.messages.update(self._deleted)
 
 
 class LeaseForgotten(Planted):

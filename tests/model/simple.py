@@ -176,9 +176,12 @@ class Simple:
         """Do what is due, one timer after the other."""
         while (moments := self.moments()) and moments[0] <= self.now:
             ending = [item.grant for item in self.items.values() if item.grant and item.grant.deadline == moments[0]]
-            for grant in sorted(ending, key=lambda grant: grant.turn):
-                self._expire(grant.item)
-                self._serve([grant.item.queue])
+            ending.sort(key=lambda grant: grant.turn)
+            # The first of many that end at one moment does so at once, the others in the next turn.
+            for together in (ending[:1], ending[1:]):
+                for grant in together:
+                    self._expire(grant.item)
+                self._serve(grant.item.queue for grant in together if grant.item.state == "ready")
             self._serve(item.queue for item in self._due())
             for asker in [asker for asker in self.waiting if asker.until == moments[0]]:
                 asker.answer = []
