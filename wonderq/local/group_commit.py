@@ -150,12 +150,17 @@ class GroupCommit:
         _fire(written)
 
     def _sync_later(self, seconds: float) -> None:
+        """Sync in so many seconds at the latest."""
         if self._next_sync is None:
             self._next_sync = self._reactor.callLater(seconds, self._sync_due)
+        elif self._next_sync.getTime() > self._reactor.seconds() + seconds:
+            self._next_sync.reset(seconds)
 
     def _sync_due(self) -> None:
         self._next_sync = None
         if self._unsynced:
+            # A sync that runs does not cover what was written since it began: then another one follows it.
+            self._wanted = True
             self._begin_sync()
 
     def _begin_sync(self) -> None:
@@ -169,10 +174,13 @@ class GroupCommit:
             # It failed meanwhile in another way.
             return
         answers, self._syncing = self._syncing, None
-        self._flush()
-        if self._to_sync or self._wanted:
-            self._begin_sync()
-        _fire(answers)
+        try:
+            self._flush()
+            if self._to_sync or self._wanted:
+                self._begin_sync()
+        finally:
+            # They are safe, whatever becomes of what came after them.
+            _fire(answers)
 
     def _sync_failed(self, failure: Failure) -> None:
         self.fail(cast("BaseException", failure.value))
