@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.local.stores import Store
-from wonderq.local.reaper import SLICE
+from wonderq.local.reaper import SLICE, SLICE_BYTES
 
 
 @pytest.fixture
@@ -60,6 +60,41 @@ def test_its_rows_leave_in_slices(store: Store) -> None:
     assert max(earlier - later for earlier, later in pairwise(counts)) <= SLICE
     assert [row[1] for row in store.rows("queues")] == ["kept"]
     assert count(store, "leases") == 1
+
+
+def test_large_messages_leave_a_few_at_a_time_and_all_of_them(tmp_path: Path) -> None:
+    store = Store(tmp_path / "large.sqlite")
+    store.queue("large")
+    sizes = [0, 1_000_000, 3_000_000, 1_500_000, 0, 16_000_000, 16_000_000, 2_000_000, 2_000_000, 2_000_000]
+    numbers = {store.publish(bytes(size), "large"): size for size in sizes}
+    store.written()
+    store.journal.delete_queue("large")
+    left = [set(numbers)]
+    while store.clock.getDelayedCalls():
+        store.turn()
+        left.append({row[0] for row in store.rows("messages")})
+    steps = [sorted(numbers[number] for number in before - after) for before, after in pairwise(left)]
+    assert sorted(size for step in steps for size in step) == sorted(sizes)
+    assert all(len(step) <= 1 or sum(step) <= SLICE_BYTES for step in steps), steps
+    assert count(store) == 0
+    assert store.rows("queues") == []
+    store.stop()
+
+
+def test_large_messages_of_other_queues_do_not_make_it_slower(tmp_path: Path) -> None:
+    store = Store(tmp_path / "large.sqlite")
+    store.queue("old")
+    store.queue("kept")
+    for _ in range(3):
+        store.publish(bytes(3_000_000), "kept")
+        store.publish(b"", "old")
+    store.written()
+    store.journal.delete_queue("old")
+    store.written()
+    store.turn()
+    store.turn()
+    assert count(store) == 3
+    store.stop()
 
 
 def test_what_was_noted_in_the_turn_of_the_deletion_leaves_too(store: Store) -> None:

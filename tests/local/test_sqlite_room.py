@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from tests.local.stores import Store
 from wonderq.local.checkpoint import LONG
+from wonderq.local.journal import Fate
 from wonderq.local.room import Room
+from wonderq.model import Attempt, Message
 
 
 class Disk:
@@ -49,6 +54,16 @@ def test_what_is_noted_in_this_turn_counts_and_the_disk_is_asked_in_the_next() -
     assert disk.fits(41)
 
 
+def test_the_disk_is_asked_once_more_for_what_is_noted_after_a_transaction() -> None:
+    disk = Disk(free=1200)
+    assert disk.fits(60)
+    disk.room.written()
+    disk.free = 1100
+    assert not disk.fits(40, noted=60)
+    disk.free = 5000
+    assert not disk.fits(40, noted=60)
+
+
 def test_room_within_the_file_counts_while_half_of_the_reserve_is_there() -> None:
     assert Disk(free=500, reusable=201).fits(100)
     assert not Disk(free=500, reusable=201).fits(101)
@@ -83,6 +98,18 @@ def test_a_store_counts_what_it_has_noted(tmp_path: Path) -> None:
     store.stop()
 
 
+def test_a_store_asks_its_disk_again_when_something_is_written(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite", min_free=0)
+    store.queue()
+    half = free_on(tmp_path) // 2
+    assert store.journal.has_room(half - 10_000_000)
+    store.publish(b"x" * 30_000_000)
+    store.written()
+    store.publish(b"")
+    assert not store.journal.has_room(half - 10_000_000)
+    store.stop()
+
+
 def test_a_store_counts_what_is_in_its_log(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.sqlite", min_free=0)
     store.queue()
@@ -111,3 +138,35 @@ def test_a_store_that_was_emptied_has_room_within(tmp_path: Path) -> None:
     assert store.journal.has_room(1_000_000)
     assert not store.journal.has_room(100_000_000)
     store.stop()
+
+
+LONG_REASON = "because \N{SNOWMAN} " * 100
+ATTEMPTS = tuple(Attempt("alice", 1.0, 2.0, "released", LONG_REASON[:200]) for _ in range(20))
+
+
+def history(tmp_path: Path, min_free: int) -> tuple[Message, list[Any]]:
+    """Publish a message, let its lease end on a disk of which so much is to be left; return how it is kept."""
+    store = Store(tmp_path / "store.sqlite", min_free=min_free)
+    store.queue()
+    message = store.publish()
+    store.lease(message)
+    store.written()
+    store.journal.end_lease(message, Fate(7, LONG_REASON, ATTEMPTS, 3.0, True, False))
+    noted = store.journal.read(message)
+    assert noted is not None
+    store.written()
+    [row] = store.rows("history")
+    store.stop()
+    return noted, list(row)
+
+
+def test_with_room_all_that_became_of_a_message_is_kept(tmp_path: Path) -> None:
+    noted, row = history(tmp_path, min_free=0)
+    assert (noted.last_failure, noted.attempts) == (LONG_REASON, ATTEMPTS)
+    assert (row[2], msgspec.json.decode(row[3], type=tuple[Attempt, ...])) == (LONG_REASON, ATTEMPTS)
+
+
+def test_without_room_what_became_of_a_message_is_kept_in_a_few_bytes(tmp_path: Path) -> None:
+    noted, row = history(tmp_path, min_free=2**62)
+    assert (noted.receives, noted.last_failure, noted.attempts, noted.since) == (7, LONG_REASON[:100], (), 3.0)
+    assert row[1:] == [7, LONG_REASON[:100], "[]", 3.0, 0]

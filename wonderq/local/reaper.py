@@ -13,6 +13,9 @@ from wonderq import errors
 SLICE: Final = 1000
 """Messages that are looked at in one step: some milliseconds with their deletes."""
 
+SLICE_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of bodies that are deleted in one step, unless a single one has more: every page of a body is looked up."""
+
 
 class Reaper:
     """Sweeps through all messages, from the first to the last, as long as a deleted queue may have some."""
@@ -20,14 +23,15 @@ class Reaper:
     def __init__(
         self,
         reactor: IReactorTime,
-        look: Callable[[int, int], list[tuple[int, int]]],
+        look: Callable[[int, int], list[tuple[int, int, int]]],
         delete: Callable[[int], object],
         forget: Callable[[int], object],
         written: Callable[[], Deferred[None]],
     ) -> None:
         """Do nothing until there is something to do.
 
-        @param look: returns (id, queue number) of the first messages on disk after an id; at most so many.
+        @param look: returns (id, queue number, bytes of the body) of the first messages on disk after an id; at most so
+            many.
         @param delete: notes that a message is gone.
         @param forget: notes that a queue has no messages on disk any more.
         @param written: returns a Deferred that fires when what was noted is written.
@@ -69,12 +73,12 @@ class Reaper:
         self._written().addCallbacks(written, lambda failure: failure.trap(errors.StoreUnavailable))
 
     def _step(self) -> None:
-        rows = self._look(self._last, SLICE)
-        for message, queue in rows:
-            if queue in self._now:
-                self._delete(message)
-        if len(rows) == SLICE:
-            self._last = rows[-1][0]
+        try:
+            rows = self._look(self._last, SLICE)
+        except errors.StoreUnavailable:
+            # Whoever reads the store has told of it; the next start goes on.
+            return
+        if not self._delete_some(rows) or len(rows) == SLICE:
             self._later()
             return
         for queue in self._now:
@@ -82,3 +86,15 @@ class Reaper:
         self._now = frozenset()
         if self._next:
             self._sweep()
+
+    def _delete_some(self, rows: list[tuple[int, int, int]]) -> bool:
+        """Delete what is to go of these messages, and return whether that was all."""
+        left = SLICE_BYTES
+        for message, queue, size in rows:
+            if queue in self._now:
+                if size > left < SLICE_BYTES:
+                    return False
+                left -= size
+                self._delete(message)
+            self._last = message
+        return True

@@ -25,14 +25,18 @@ class Room:
         self._free = free
         self._pending = pending
         self._reusable = reusable
-        self._left = 0
+        self._left: int | None = None
+
+    def written(self) -> None:
+        """What was noted is written: the disk has less now."""
+        self._left = None
 
     def has(self, size: int, noted: int) -> bool:
         """Tell whether C{size} bytes fit, besides those that are noted in this turn.
 
-        The disk is asked when nothing is noted yet.
+        The disk is asked when nothing is noted yet, and once more for all that is noted in the turn.
         """
-        if not noted:
+        if not noted or self._left is None:
             self._left = self._free() - self._pending()
         needed = 2 * (noted + size)
         if self._left - needed >= self._min_free:

@@ -138,7 +138,10 @@ class SqliteJournal:
 
     def has_room(self, size: int) -> bool:
         """See L{IJournal.has_room}."""
-        return self._room.has(size, self._changes.size)
+        try:
+            return self._room.has(size, self._changes.size)
+        except FAULTS as fault:
+            raise self._unreadable(fault) from fault
 
     # -- queues --
 
@@ -195,7 +198,12 @@ class SqliteJournal:
         The disk that publishing leaves free has to last for this: without room to publish, the fate is kept L{brief
         <Fate.brief>}.
         """
-        if not self.has_room(0):
+        try:
+            roomy = self.has_room(0)
+        except errors.StoreUnavailable:
+            # It has failed just now and told; nothing is written any more, and a timer has nobody else to tell.
+            return
+        if not roomy:
             fate = fate.brief()
         self._changes.end_lease(message, fate)
         recent = self._recent.get(message)
@@ -271,6 +279,7 @@ class SqliteJournal:
         """Write what was noted; tell whether it raised a limit, which is to be synced in every mode."""
         self._file.write(self._changes, self._meta())
         self._changes.clear()
+        self._room.written()
         self._checkpointer.written(self._file.log)
         return self._ids.behind() or self._receipts.behind()
 
@@ -287,12 +296,12 @@ class SqliteJournal:
         self._ids.synced(limits[0])
         self._receipts.synced(limits[1])
 
-    def _look(self, after: int, limit: int) -> list[tuple[int, int]]:
-        """Return id and queue number of the first messages on disk after an id."""
+    def _look(self, after: int, limit: int) -> list[tuple[int, int, int]]:
+        """Return id, queue number and size of the first messages on disk after an id."""
         try:
             return rows(
                 self._file.connection,
-                "SELECT id, queue FROM messages WHERE id > ? ORDER BY id LIMIT ?",
+                "SELECT id, queue, length(body) FROM messages WHERE id > ? ORDER BY id LIMIT ?",
                 (after, limit),
             )
         except FAULTS as fault:
