@@ -119,7 +119,7 @@ class Store:
     @property
     def log(self) -> Path:
         """Where the write-ahead log is."""
-        return self.path.with_name(self.path.name + "-wal")
+        return Path(f"{self.path.resolve()}-wal")
 
     # -- turns and answers --
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tests.local.stores import Store
 from wonderq.errors import StoreUnavailable
 from wonderq.local.checkpoint import LONG
+from wonderq.local.journal import Fate
 
 EIO = OSError(errno.EIO, "Input/output error")
 
@@ -156,6 +158,43 @@ def test_what_a_failed_run_left_in_the_log_is_written_anew_by_the_next(store: St
     again.stop()
 
 
+def test_a_store_that_was_removed_takes_nothing_more(store: Store) -> None:
+    before = store.publish()
+    answer = store.commit()
+    store.turn()
+    shutil.rmtree(store.path.parent)
+    with pytest.raises(StoreUnavailable):
+        store.journal.has_room(1)
+    assert answer.failed(StoreUnavailable)
+    assert [type(fault) for fault in store.faults] == [FileNotFoundError]
+    assert store.commit().failed(StoreUnavailable)
+    with pytest.raises(StoreUnavailable):
+        store.journal.has_room(before)
+    assert len(store.faults) == 1
+
+
+def test_what_is_written_to_a_log_that_was_removed_is_not_answered(store: Store) -> None:
+    store.publish()
+    answer = store.commit()
+    store.turn()
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        Path(f"{store.path}{suffix}").unlink()
+    store.threads.release()
+    assert answer.failed(StoreUnavailable)
+    [fault] = store.faults
+    assert str(fault) == f"[Errno 2] the log was removed while it was in use: '{store.log}'"
+
+
+def test_a_lease_that_ends_when_the_disk_cannot_be_asked_raises_nothing(store: Store) -> None:
+    message = store.publish()
+    store.lease(message)
+    store.turn()
+    shutil.rmtree(store.path.parent)
+    store.journal.end_lease(message, Fate(1, None, (), 0.0, False, False))
+    assert len(store.faults) == 1
+    assert store.commit().failed(StoreUnavailable)
+
+
 def spoil(path: Path) -> None:
     """Overwrite the store's pages, but for the first ones."""
     data = bytearray(path.read_bytes())
@@ -188,4 +227,20 @@ def test_a_damaged_page_that_recovery_reads_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         store.survivors()
     assert len(store.faults) == 1
+    store.stop()
+
+
+def test_a_damaged_page_that_the_reaper_reads_is_a_fault_and_raises_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    store.queue("old")
+    for _ in range(1000):
+        store.publish(b"x" * 1000, "old")
+    store.stop()
+    spoil(store.path)
+    store = Store(store.path)
+    store.journal.delete_queue("old")
+    while store.clock.getDelayedCalls():
+        store.turn()
+    assert len(store.faults) == 1
+    assert store.commit().failed(StoreUnavailable)
     store.stop()

@@ -134,6 +134,47 @@ def test_a_refused_opener_leaves_the_store_to_its_owner(path: Path) -> None:
     store.stop()
 
 
+def test_a_store_is_one_store_through_symbolic_links_too(path: Path, tmp_path: Path) -> None:
+    store = Store(path)
+    (tmp_path / "directory").symlink_to(tmp_path)
+    (tmp_path / "link.sqlite").symlink_to(path)
+    for name in (tmp_path / "directory" / path.name, tmp_path / "link.sqlite"):
+        assert refusal(name) == f"is in use by process {os.getpid()}"
+    store.stop()
+
+
+def test_a_symbolic_link_finds_what_a_killed_server_left_in_the_log(path: Path, tmp_path: Path) -> None:
+    store = Store(path)
+    store.queue()
+    store.publish()
+    store.written()
+    link = tmp_path / "link.sqlite"
+    link.symlink_to(store.killed())
+    through_it = Store(link)
+    assert len(through_it.survivors()) == 1
+    through_it.written()
+    assert [Path(f"{link}{suffix}").exists() for suffix in (".lock", "-wal")] == [False, False]
+    through_it.stop()
+    store.stop()
+
+
+def test_a_symbolic_link_to_nothing_makes_the_store_where_it_leads(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.sqlite"
+    link.symlink_to(path.parent / "far" / "store.sqlite")
+    Store(link).stop()
+    assert sorted(os.listdir(path.parent / "far")) == ["store.sqlite", "store.sqlite.lock"]
+
+
+def test_a_store_with_a_second_name_is_refused_under_both(path: Path, tmp_path: Path) -> None:
+    Store(path).stop()
+    second = tmp_path / "second.sqlite"
+    os.link(path, second)
+    words = "has a second name (a hard link), which would not lead to its log; remove one"
+    assert refusal(path) == refusal(second) == words
+    second.unlink()
+    Store(path).stop()
+
+
 def test_a_store_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
     Store(path).stop()
     with_sqlite(path, "PRAGMA journal_mode = DELETE; PRAGMA user_version = 7")

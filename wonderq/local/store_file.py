@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,19 +45,26 @@ class StoreFile:
     def __init__(self, path: str) -> None:
         """Open the store, make it if there is none, and let it be in order.
 
+        The names of the lock and of the log come from that of the file, so it has to be the same name for everybody:
+        symbolic links are followed, and a file with a second hard link is refused.
+
         What the last run left in its log goes to the database now: had a sync failed then, the log on the disk may
         have holes that only a power failure would show, and all that is written after them would be lost.
 
-        @raise StoreRefused: it is in use, newer than this program, or not a store.
+        @raise StoreRefused: it is in use, newer than this program, or not a store, or it has two names.
         @raise apsw.Error, OSError: it is out of reach; see L{refusing}.
         """
-        self.path = path
+        self.path = os.path.realpath(path)
         self.log = 0
-        self._directory = os.path.dirname(os.path.abspath(path))
+        self._directory = os.path.dirname(self.path)
         make_directory(self._directory)
-        self._lock = LockFile(path + ".lock", path)
+        self._lock = LockFile(self.path + ".lock", path)
         try:
-            self.connection = connect(path)
+            if os.path.isfile(self.path) and os.stat(self.path).st_nlink > 1:
+                raise StoreRefused(
+                    f"{path} has a second name (a hard link), which would not lead to its log; remove one"
+                )
+            self.connection = connect(self.path)
             try:
                 prepare(self.connection, path)
                 self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
@@ -110,10 +118,13 @@ class StoreFile:
     def sync(self) -> float:
         """Make all transactions written before safe; return the seconds that took.  For a thread.
 
-        @raise OSError: nobody knows which of them are.
+        @raise OSError: nobody knows which of them are; or the log was removed, and they are gone with it.
         """
+        log = cast(int, self._log_file)
         start = perf_counter()
-        _sync(cast(int, self._log_file))
+        _sync(log)
+        if not os.fstat(log).st_nlink:
+            raise FileNotFoundError(errno.ENOENT, "the log was removed while it was in use", self.path + "-wal")
         return perf_counter() - start
 
     def another(self) -> apsw.Connection:
