@@ -99,6 +99,14 @@ OPENING = 2
 """Syncs of the log while a new store is opened."""
 
 
+def test_a_store_is_open_when_its_directory_knows_all_its_files_for_sure(shim: Shim) -> None:
+    run = shim.run(rounds=0)
+    [[opened]] = run.told("opened")
+    *_, log = (sync for sync in run.syncs if sync.file.endswith("-wal") and sync.begin < opened)
+    directory = str(shim.store.parent)
+    assert [sync for sync in run.syncs if sync.file == directory and log.end < sync.begin and sync.end < opened]
+
+
 def test_no_answer_leaves_before_a_sync_that_began_after_it_was_noted_has_ended(shim: Shim) -> None:
     run = shim.run(rounds=100, skip=OPENING, delay_ms=30)
     published = run.told("published")
