@@ -53,6 +53,18 @@ def test_what_is_settled_is_spared_the_garbage_collector() -> None:
     assert (done.returncode, done.stdout) == (0, "True\n")
 
 
+def test_a_process_leaves_though_nobody_reads_what_it_says() -> None:
+    done = run(
+        "read, write = os.pipe()",
+        "os.close(read)",
+        "sys.stdout = os.fdopen(write, 'w')",
+        "sys.stdout.write('lost')",
+        "threading.Thread(target=threading.Event().wait).start()",
+        "Process().leave(74)",
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (74, "", "")
+
+
 def test_a_signal_that_is_ignored_does_nothing() -> None:
     done = run("Process().ignore(signal.SIGHUP)", "os.kill(os.getpid(), signal.SIGHUP)", "print('alive')")
     assert (done.returncode, done.stdout) == (0, "alive\n")

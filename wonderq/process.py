@@ -57,8 +57,10 @@ class Process:
 
     def leave(self, status: int) -> None:
         """End the process now, whatever hangs in it."""
-        sys.stdout.flush()
-        os._exit(status)
+        try:
+            sys.stdout.flush()
+        finally:
+            os._exit(status)
 
 
 class Daemon(Process):
