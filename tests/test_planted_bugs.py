@@ -34,4 +34,4 @@ def test_where_nothing_is_planted_nothing_is_found() -> None:
 @pytest.mark.parametrize("bug", all_planted(), ids=lambda bug: str(bug.__name__))
 def test_the_bug_is_found(bug: type[Planted]) -> None:
     with pytest.raises(Disagreement):
-        look_for(bug, 600)
+        look_for(bug, 800)

@@ -32,7 +32,7 @@ class BrokerMachine(Watched):
         self.put_queue("default", default, create_only=False)
         self.put_queue("a", a, create_only=True)
         self.publish_batch(batch)
-        self.receive(["default"], "alice", 2, 0.0, lease)
+        self.receive(["default"], "alice", 10, 0.0, lease)
         self.receive(["a"], "bob", 1, 0.0, None)
 
     # -- rules: messages --
@@ -128,15 +128,22 @@ class BrokerMachine(Watched):
     @rule(named=st.lists(drawn.claims, min_size=1, max_size=3), honest=drawn.honesty)
     def delete(self, named: list[drawn.Named], honest: bool) -> None:
         broker, model = self.world.broker, self.model
-        self.settle_claims(named, honest, broker.delete, model.delete)
+        self.settle_claims(*self.say(named, honest), broker.delete, model.delete)
+
+    @precondition(lambda self: self.delivered)
+    @rule(consumer=drawn.consumers)
+    def delete_everything(self, consumer: str) -> None:
+        """Delete all that a consumer holds."""
+        held = [grant for grant, _ in self.delivered if grant.item.grant is grant and grant.consumer == consumer]
+        said = [Claim(grant.item.id, grant.receipt) for grant in held]
+        self.settle_claims(consumer, said, self.world.broker.delete, self.model.delete)
 
     @precondition(lambda self: self.delivered)
     @rule(named=st.lists(drawn.claims, min_size=1, max_size=2), honest=drawn.honesty, lease=drawn.leases)
     def extend(self, named: list[drawn.Named], honest: bool, lease: float) -> None:
         broker, model = self.world.broker, self.model
         self.settle_claims(
-            named,
-            honest,
+            *self.say(named, honest),
             lambda consumer, claims: broker.extend(consumer, claims, lease),
             lambda item: model.extend(item, lease),
         )
@@ -151,8 +158,7 @@ class BrokerMachine(Watched):
     def release(self, named: list[drawn.Named], honest: bool, delay: float, reason: str | None) -> None:
         broker, model = self.world.broker, self.model
         self.settle_claims(
-            named,
-            honest,
+            *self.say(named, honest),
             lambda consumer, claims: broker.release(consumer, claims, delay, reason),
             lambda item: model.release(item, delay, reason),
         )
@@ -162,22 +168,20 @@ class BrokerMachine(Watched):
     def bury(self, named: list[drawn.Named], honest: bool, reason: str | None) -> None:
         broker, model = self.world.broker, self.model
         self.settle_claims(
-            named,
-            honest,
+            *self.say(named, honest),
             lambda consumer, claims: broker.bury(consumer, claims, reason),
             lambda item: model.bury(item, reason),
         )
 
     def settle_claims(
         self,
-        named: Sequence[drawn.Named],
-        honest: bool,
+        consumer: str,
+        said: Sequence[Claim],
         real: Callable[[str, Sequence[Claim]], Deferred[list[bool]]],
         simple: Callable[[Item], object],
     ) -> None:
-        """Settle what is named, in the name of who got the first of it, or of somebody else."""
+        """Settle on both sides, and compare what was granted."""
         self.model.catch_up()
-        consumer, said = self.say(named, honest)
         expected, touched = [], []
         for claim in said:
             item = self.model.held(consumer, claim.id, claim.receipt)
@@ -190,6 +194,7 @@ class BrokerMachine(Watched):
         self.settle()
 
     def say(self, named: Sequence[drawn.Named], honest: bool) -> tuple[str, list[Claim]]:
+        """Return claims, and in whose name: of the first of those who got it, or of somebody else."""
         holders, said = [], []
         for live, back, receipt in named:
             grants = [grant for grant, _ in self.delivered if not live or grant.item.grant is grant]
