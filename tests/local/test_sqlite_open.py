@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -16,6 +17,7 @@ import pytest
 from tests.local.stores import Store
 from wonderq.broker import StoreRefused
 from wonderq.local.schema import APPLICATION_ID, VERSION
+from wonderq.local.store_file import refusing
 from wonderq.model import QueueSettings
 
 OWNER = """
@@ -220,6 +222,28 @@ def test_a_directory_is_refused(path: Path) -> None:
 def test_a_place_where_nothing_can_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert refusal(tmp_path / "file" / "store.sqlite").startswith("cannot be opened: ")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        apsw.exception_for(apsw.SQLITE_FULL),
+        apsw.exception_for(apsw.SQLITE_IOERR_SHMSIZE),
+    ],
+    ids=["the lock", "the database", "the index of the log"],
+)
+def test_a_store_on_a_full_disk_is_refused_with_what_to_do(error: Exception) -> None:
+    with pytest.raises(StoreRefused) as refused, refusing("PATH"):
+        raise error
+    assert str(refused.value) == (
+        "PATH cannot be opened: its disk is full; free the size of its log and 1 MB, nothing is lost"
+    )
+
+
+def test_another_fault_of_the_disk_is_named() -> None:
+    with pytest.raises(StoreRefused, match="cannot be opened: disk I/O error"), refusing("PATH"):
+        raise apsw.IOError("disk I/O error")
 
 
 def test_a_store_that_another_program_writes_to_is_refused(path: Path) -> None:

@@ -20,6 +20,7 @@ class LockFile:
         @param path: of the lock file.
         @param store: the name of what is locked, for the refusal.
         @raise StoreRefused: another process has it.
+        @raise OSError: it cannot be made.
         """
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -28,8 +29,13 @@ class LockFile:
             owner = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
             os.close(self._descriptor)
             raise StoreRefused(f"{store} is in use by process {owner or 'unknown'}") from None
-        os.truncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+        try:
+            os.truncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+        except OSError:
+            # The disk may be full.
+            os.close(self._descriptor)
+            raise
 
     def release(self) -> None:
         """Let go."""

@@ -169,4 +169,12 @@ def refusing(path: str) -> Iterator[None]:
     except apsw.BusyError:
         raise StoreRefused(f"{path} is locked by another program") from None
     except FAULTS as error:
-        raise StoreRefused(f"{path} cannot be opened: {error}") from error
+        reason = "its disk is full; free the size of its log and 1 MB, nothing is lost" if _is_full(error) else error
+        raise StoreRefused(f"{path} cannot be opened: {reason}") from error
+
+
+def _is_full(error: BaseException) -> bool:
+    """Tell whether there was no room on the disk; the first that needs some is the index of the log."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC
+    return isinstance(error, apsw.FullError) or getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE
