@@ -155,7 +155,8 @@ class PageTests(SynchronousTestCase):
         self.assertTrue(modern.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0"))
         families = {family.name for family in openmetrics_families(modern.body.decode())}  # type: ignore[no-untyped-call]
         self.assertIn("wonderq_queue_messages", families)
-        self.assertEqual(self.server.request("GET", "/metrics", b"", {"Accept": "\xe9;;,=="}).status, 200)
+        for odd in ("\xe9;;,==", "application/openmetrics-text;version=abc", "text/plain;version=1..0"):
+            self.assertEqual(self.server.request("GET", "/metrics", b"", {"Accept": odd}).status, 200)
 
 
 class QueuesTests(SynchronousTestCase):

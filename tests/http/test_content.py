@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wonderq import errors
 from wonderq.http.call import Call
 from wonderq.http.codec import content
-from wonderq.http.content import check_json, content_type, kind, require_json
+from wonderq.http.content import _kind, check_json, content_type, kind, require_json
 
 
 def call(**headers: str) -> Call:
@@ -132,6 +132,12 @@ def test_a_body_is_written_as_what_it_is(body: bytes, type_: str, members: bytes
     if members is not None:
         assert written == members
     assert json.loads(b"{%b}" % written)["contentType"] == type_
+
+
+def test_a_content_type_that_is_too_long_is_not_remembered() -> None:
+    before = _kind.cache_info()
+    assert kind("a/" + "b" * 300).refusal is not None
+    assert _kind.cache_info() == before
 
 
 @given(st.binary())

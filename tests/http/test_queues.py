@@ -121,10 +121,13 @@ class QueueTests(ServerTestCase):
         self.assertEqual(reply.json["settings"]["lease"], 6.0)
 
     def test_settings_are_json(self) -> None:
-        for body in (b"{", b'{"lease":NaN}', b'{"a":"\xff"}', b"\xef\xbb\xbf{}", b'{"lease":1e400}', b"[" * 100_000):
+        for body in (b"{", b'{"lease":NaN}', b'{"a":"\xff"}', b"\xef\xbb\xbf{}", b'{"lease":1e400}', b"[" * 60_000):
             self.assertRefused(400, "invalid-json", "PUT", "/v1/queues/a", body)
         for headers in ({"Content-Type": "text/plain"}, {"Content-Encoding": "gzip"}):
             self.assertRefused(415, "unsupported-media-type", "PUT", "/v1/queues/a", b"{}", headers=headers)
+
+    def test_what_is_far_too_long_for_settings_is_not_read(self) -> None:
+        self.assertRefused(413, "body-too-large", "PUT", "/v1/queues/a", b"{%b}" % (b" " * 65536))
 
     def test_calls_on_a_queue_take_no_parameters(self) -> None:
         for method in ("PUT", "GET", "DELETE"):

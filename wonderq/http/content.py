@@ -33,26 +33,24 @@ class Kind(NamedTuple):
     refusal: str | None = None
 
 
-_NO_TYPE = Kind(
-    "bytes",
-    b'""',
-    f"A content type is type/subtype, with parameters or without, at most {MAX_CONTENT_TYPE} characters.",
-)
+_NO_TYPE = f"A content type is type/subtype, with parameters or without, at most {MAX_CONTENT_TYPE} characters."
 
 
 def kind(content_type: str) -> Kind:
     """Tell what a Content-Type says (RFC 9110, section 8.3)."""
-    # Before anything looks at it or remembers it: an envelope may hold one of 16 MiB.
-    return _NO_TYPE if len(content_type) > MAX_CONTENT_TYPE else _kind(content_type)
+    if len(content_type) > MAX_CONTENT_TYPE:
+        # Neither looked at nor remembered: an envelope may hold one of 16 MiB.
+        return Kind("bytes", msgspec.json.encode(content_type), _NO_TYPE)
+    return _kind(content_type)
 
 
 @lru_cache(maxsize=1024)
 def _kind(content_type: str) -> Kind:
     """See L{kind}; the same few come again and again, so remember them."""
+    encoded = msgspec.json.encode(content_type)
     match = _MEDIA_TYPE.fullmatch(content_type)
     if match is None:
-        return _NO_TYPE
-    encoded = msgspec.json.encode(content_type)
+        return Kind("bytes", encoded, _NO_TYPE)
     essence = match[1].lower()
     utf8 = all(charset.lower() == "utf-8" for charset in _CHARSET.findall(match[2] or ""))
     if essence == "application/json" or essence.endswith("+json"):
