@@ -179,6 +179,20 @@ class UriTooLong(WonderQError):
     title = "The request target is too long."
 
 
+class HeadersTooLarge(WonderQError):
+    """Header fields above the limit, in bytes or in number."""
+
+    slug = "headers-too-large"
+    title = "The header fields are too large."
+
+
+class RequestTimeout(WonderQError):
+    """A request that did not arrive completely in time."""
+
+    slug = "request-timeout"
+    title = "The request did not arrive in time."
+
+
 class UnsupportedMediaType(WonderQError):
     """A Content-Type or Content-Encoding that this call does not take."""
 
@@ -191,6 +205,13 @@ class MethodNotImplemented(WonderQError):
 
     slug = "not-implemented"
     title = "WonderQ does not know this method."
+
+
+class HTTPVersion(WonderQError):
+    """A version of HTTP other than 1.0 and 1.1."""
+
+    slug = "http-version"
+    title = "WonderQ speaks HTTP/1.1."
 
 
 # -- what the server cannot do now --

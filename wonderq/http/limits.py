@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -16,6 +16,14 @@ from wonderq.errors import BadRequest, BodyTooLarge, WonderQError
 from wonderq.http.call import Answer, head
 from wonderq.http.problems import problem
 from wonderq.model import MAX_BODY
+
+IDLE = 75.0
+"""Seconds an idle connection is kept.  nginx and Amazon's balancers keep theirs for 60, and should close first."""
+
+MAX_HEADERS = 16 * 1024
+"""Bytes of all header fields.  Tomcat and Node: 8 and 16 KiB; Apache: 8 KiB for each."""
+
+MAX_FIELDS = 100
 
 LINGER = 5
 """Seconds that may pass without a byte until a connection is closed whose request was refused."""
@@ -86,11 +94,9 @@ class Request(server.Request):
 
     def _fault(self) -> WonderQError | None:
         """Tell what is wrong with the framing, if something is."""
-        hosts = self.requestHeaders.getRawHeaders(b"host", [])
-        if len(hosts) > 1 or (not hosts and self.clientproto == b"HTTP/1.1"):
-            return BadRequest("A request has exactly one Host.")
-        if hosts and _HOST.fullmatch(hosts[0]) is None:
-            return BadRequest("This is not a valid Host.")
+        fault = host_fault(self.requestHeaders.getRawHeaders(b"host", []), self.clientproto)
+        if fault is not None:
+            return fault
         if any(value.lower() != b"100-continue" for value in self.requestHeaders.getRawHeaders(b"expect", [])):
             return BadRequest("Nothing but 100-continue can be expected.")
         if self.uri == b"*":
@@ -107,6 +113,15 @@ class Request(server.Request):
         channel: Any = self.channel
         channel.write(last_answer(problem(error)))
         channel.setTimeout(LINGER)
+
+
+def host_fault(hosts: Sequence[bytes], version: bytes) -> WonderQError | None:
+    """Tell what is wrong with the Host fields of a request, if something is (RFC 9112, section 3.2)."""
+    if len(hosts) > 1 or (not hosts and version == b"HTTP/1.1"):
+        return BadRequest("A request has exactly one Host.")
+    if hosts and _HOST.fullmatch(hosts[0]) is None:
+        return BadRequest("This is not a valid Host.")
+    return None
 
 
 def last_answer(answer: Answer) -> bytes:

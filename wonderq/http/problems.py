@@ -26,15 +26,18 @@ STATUS: Final[Mapping[type[WonderQError], int]] = {
     errors.NoSuchQueue: 404,
     errors.NoSuchMessage: 404,
     errors.MethodNotAllowed: 405,
+    errors.RequestTimeout: 408,
     errors.DefaultQueue: 409,
     errors.QueueExists: 412,
     errors.MessageTooLarge: 413,
     errors.BodyTooLarge: 413,
     errors.UriTooLong: 414,
     errors.UnsupportedMediaType: 415,
+    errors.HeadersTooLarge: 431,
     errors.MethodNotImplemented: 501,
     errors.NotReady: 503,
     errors.StoreUnavailable: 503,
+    errors.HTTPVersion: 505,
     errors.DiskFull: 507,
 }
 """The status of every error, subclasses of their own included."""

@@ -17,15 +17,9 @@ from twisted.web.resource import IResource
 from zope.interface import implementer, provider
 
 from wonderq.errors import BadRequest, UriTooLong
-from wonderq.http.limits import Request, last_answer
+from wonderq.http.limits import IDLE, MAX_FIELDS, MAX_HEADERS, Request, last_answer
 from wonderq.http.paths import MAX_TARGET
 from wonderq.http.problems import problem
-
-IDLE = 75.0
-"""Seconds an idle connection is kept.  nginx and Amazon's balancers keep theirs for 60, and should close first."""
-
-MAX_HEADERS = 16 * 1024
-MAX_FIELDS = 100
 
 MAX_LENGTH_FIELD = 100
 """Bytes of a Content-Length field, blanks included.  Longer ones count more than there is."""
