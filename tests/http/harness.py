@@ -47,7 +47,7 @@ class Reply(NamedTuple):
 class Connection:
     """A client's connection: bytes in, answers out."""
 
-    def __init__(self, site: PlainSite, transport: StringTransport | None = None) -> None:
+    def __init__(self, site: Any, transport: StringTransport | None = None) -> None:
         self.transport = transport or StringTransport()
         self._protocol: Any = site.buildProtocol(None)
         self._protocol.makeConnection(self.transport)
@@ -137,7 +137,7 @@ class HeldJournal(MemoryJournal):
 class Server:
     """The server under test.
 
-    @param site: makes the site; the default is the one that the daemon would use.
+    @param site: makes the site; the default is what the test's C{make_front} makes, if it has one, or L{Site}.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Server:
         test: SynchronousTestCase,
         *,
         journal: IJournal | None = None,
-        site: Callable[[IResource, Clock], PlainSite] = Site,
+        site: Callable[[IResource, Clock], PlainSite] | None = None,
         checks: Mapping[str, Callable[[], str | None]] | None = None,
         about: Callable[[], Mapping[str, object]] = dict,
         start: bool = True,
@@ -162,7 +162,12 @@ class Server:
             metrics=self.metrics,
             about=about,
         )
-        self.site = site(self.api.resource(), self.clock)
+        make_front = getattr(test, "make_front", None)
+        self.site: Any
+        if site is None and make_front is not None:
+            self.site = make_front(self.api, self.clock)
+        else:
+            self.site = (site or Site)(self.api.resource(), self.clock)
         self._test = test
         self._connections: list[Connection] = []
         if start:

@@ -28,7 +28,7 @@ P = ParamSpec("P")
 UNROUTED = "none"
 """The C{route} label of requests that no route was found for."""
 
-_GONE = 499
+GONE = 499
 """The C{code} label of receives whose client went away while they waited, as nginx calls it."""
 
 
@@ -39,6 +39,8 @@ class Api:
     @param wall: gives the time, seconds since 1970.
     @param checks: see L{health.Checks}.
     @param about: gives more members for C{/v1/status}, such as the store's kind.
+    @ivar seconds: the reactor's clock.
+    @ivar answered: counts an answer (see L{Metrics.answered}).
     """
 
     app = Klein()
@@ -54,12 +56,14 @@ class Api:
         metrics: Metrics,
         about: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
-        self._broker = broker
-        self._reactor = reactor
+        self.broker = broker
+        self.seconds = reactor.seconds
+        self.wall = wall
+        self.answered = metrics.answered
         self._checks = checks
         self._metrics = metrics
         self._about = about
-        self._started = reactor.seconds()
+        self._started = self.seconds()
         self._started_at = codec.timestamp(wall()).decode()
         metrics.watch(broker.stats, lambda: not any(health.troubles_of(checks).values()))
 
@@ -138,7 +142,7 @@ class Api:
     @app.route("/v1/status", methods=["GET"])
     def status(self, request: IRequest) -> Deferred[bytes]:
         """Show what the server is doing."""
-        uptime = round(self._reactor.seconds() - self._started, 3)
+        uptime = round(self.seconds() - self._started, 3)
         about = {"startedAt": self._started_at, "uptime": uptime, **self._about()}
         return self._serve(request, "status", lambda broker, call: health.status(broker, self._checks, about, call))
 
@@ -153,31 +157,31 @@ class Api:
         **keywords: P.kwargs,
     ) -> Deferred[bytes]:
         """Run an operation, and return the body of what came of it, for Klein to write."""
-        started = self._reactor.seconds()
+        started = self.seconds()
         work: Deferred[Answer] = succeed(None).addCallback(
-            lambda _: operation(self._broker, _call(request), *arguments, **keywords)
+            lambda _: operation(self.broker, _call(request), *arguments, **keywords)
         )
         handover = _Handover(request, work, waits=operation is operations.receive)
 
         def measured(answer: Answer) -> Answer:
-            code = _GONE if handover.gone else answer.status
-            self._metrics.answered(route, code, self._reactor.seconds() - started)
+            code = GONE if handover.gone else answer.status
+            self.answered(route, code, self.seconds() - started)
             return answer
 
-        work.addErrback(self._refusal).addCallback(measured).addCallback(handover.deliver)
+        work.addErrback(self.refusal).addCallback(measured).addCallback(handover.deliver)
         handover.watch()
         return handover.body
 
     @app.handle_errors(Exception)
     def refuse(self, request: IRequest, failure: Failure) -> bytes:
         """Answer a request that never came to an operation."""
-        answer = self._refusal(failure)
+        answer = self.refusal(failure)
         if request.method == b"OPTIONS" and answer.status == 405:
             answer = Answer(204, headers=answer.headers)
-        self._metrics.answered(UNROUTED, answer.status, 0.0)
+        self.answered(UNROUTED, answer.status, 0.0)
         return _start(request, answer)
 
-    def _refusal(self, failure: Failure) -> Answer:
+    def refusal(self, failure: Failure) -> Answer:
         """Say what went wrong.  What nobody foresaw is logged, once, here."""
         error = failure.value
         if isinstance(error, errors.WonderQError):

@@ -1,0 +1,396 @@
+"""One connection: requests come in, answers go out in their order, and neither side fills the memory of the other.
+
+Requests are taken from L{wonderq.http.framing} one at a time; the next begins when the one before it is answered, so
+what a client asks for first is done first.  Meanwhile a little of what comes in is kept as it is, and then no more is
+read.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IPushProducer, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wonderq.errors import NotReady, RequestTimeout, WonderQError
+from wonderq.http import deadlines, paths
+from wonderq.http.api import UNROUTED
+from wonderq.http.bridge import Bridge
+from wonderq.http.call import Answer
+from wonderq.http.exchange import Exchange
+from wonderq.http.framing import Framing, Phase
+from wonderq.http.incoming import Incoming
+from wonderq.http.limits import IDLE, LINGER, last_answer
+from wonderq.http.output import Output
+from wonderq.http.problems import problem
+from wonderq.model import MAX_BODY
+
+if TYPE_CHECKING:
+    from wonderq.http.factory import ChannelFactory
+
+HOLD: Final = 16 * 1024
+"""Bytes to keep that come while a request is being answered; with more, reading stops.  twisted.web: 16 KiB."""
+
+TURN: Final = 64
+"""Requests to answer before other connections have their turn: one read may hold a thousand."""
+
+LARGE: Final = 64 * 1024
+"""Bytes of an answer for which room is looked for first."""
+
+LINGER_AT_MOST: Final = 30.0
+"""Seconds after which a connection is closed whose request was refused, whatever still comes; see L{LINGER}."""
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+PROBES: Final = (b"/livez", b"/readyz", b"/healthz", b"/metrics")
+"""Paths that are answered even when memory is short."""
+
+
+class State(Enum):
+    """What a connection does with what comes in: answer it; drop it, so that its last answer is read; nothing."""
+
+    OPEN = "open"
+    LINGERING = "lingering"
+    CLOSING = "closing"
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class Channel(Protocol):
+    """One connection.
+
+    @ivar deadline: when to look at it again, in seconds on the reactor's clock.
+    """
+
+    transport: Any
+
+    def __init__(self, factory: ChannelFactory) -> None:
+        self.deadline = deadlines.NEVER
+        self._factory = factory
+        self._state = State.OPEN
+        self._framing = Framing()
+        # What came in meanwhile and was not looked at yet.
+        self._held = bytearray()
+        # What is being answered, if it has to wait.
+        self._exchange: Exchange | None = None
+        # The client has ended its side; or we take no more than what has come in.
+        self._fin = False
+        self._ended = False
+        self._reading = True
+        # The client does not read as fast as we write.
+        self._blocked = False
+        self._running = False
+        self._later: IDelayedCall | None = None
+        # When the request that comes in began, and whether its client was told to go on.
+        self._began: float | None = None
+        self._continued = False
+        # Bytes: counted among those of all connections, dropped while lingering, unsent when last looked at.
+        self._counted = 0
+        self._dropped = 0
+        self._unsent = 0
+        self._linger_until = 0.0
+
+    # -- what the transport calls --
+
+    def connectionMade(self) -> None:
+        """See L{Protocol}."""
+        self._output = Output(self.transport)
+        self.transport.registerProducer(self, True)
+        if ITCPTransport.providedBy(self.transport):
+            # The second piece of an answer must not wait until the first one was acknowledged.
+            self.transport.setTcpNoDelay(True)
+        self._settle()
+        self._factory.made(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """See L{Protocol}."""
+        if self._state is not State.OPEN:
+            self._drop(len(data))
+        elif self._exchange is not None or self._blocked or self._held or self._later is not None:
+            self._held += data
+            self._settle()
+        else:
+            self._feed(data)
+            self._run()
+
+    def readConnectionLost(self) -> None:
+        """The client has ended its side, and still reads: it is answered what it has asked for, without waiting."""
+        self._fin = True
+        self._reading = False
+        if self._state is State.LINGERING:
+            self._close()
+        elif self._state is State.OPEN:
+            if self._exchange is not None:
+                self._exchange.end()
+            self.end()
+
+    def writeConnectionLost(self) -> None:
+        """Nothing more will be written; that was our own wish."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """See L{Protocol}."""
+        self._state = State.CLOSING
+        self._forget()
+        self._output.lost()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.lost(reason)
+        self._factory.buffers.used -= self._counted
+        self._factory.lost(self)
+
+    def pauseProducing(self) -> None:
+        """The client does not read its answers: nothing more is read or answered."""
+        self._blocked = True
+        self._unsent = self._output.unsent()
+        self.deadline = self._factory.seconds() + IDLE
+        if self._exchange is not None:
+            self._exchange.pause()
+        self._settle()
+
+    def resumeProducing(self) -> None:
+        """The client has read them."""
+        self._blocked = False
+        if self._exchange is not None:
+            self._exchange.resume()
+        self._run()
+
+    def stopProducing(self) -> None:
+        """The connection is being lost, as C{connectionLost} will say."""
+
+    # -- what the factory calls --
+
+    def park(self) -> None:
+        """Read nothing: there are too many connections."""
+        self._reading = False
+        self.transport.pauseProducing()
+
+    def unpark(self) -> None:
+        """There is room now."""
+        self._settle()
+
+    def end(self) -> None:
+        """Close the connection as soon as what has been asked for completely is answered."""
+        self._ended = True
+        self._run()
+
+    def expired(self, now: float) -> None:
+        """The deadline has come."""
+        if self._state is State.LINGERING:
+            self._close()
+        elif self._blocked or self._state is State.CLOSING:
+            unsent = self._output.unsent()
+            if unsent < self._unsent:
+                # Slow, but it reads.
+                self._unsent, self.deadline = unsent, now + IDLE
+            else:
+                self.transport.abortConnection()
+        elif self._framing.phase is Phase.IDLE:
+            self._close()
+        else:
+            self._refuse(RequestTimeout())
+
+    # -- from one request to the next --
+
+    def _run(self) -> None:
+        """Answer what can be answered now."""
+        if self._running:
+            return
+        self._running = True
+        requests, turn = self._framing.requests, 0
+        while self._exchange is None and not self._blocked and self._state is State.OPEN:
+            if requests:
+                turn += 1
+                if turn > TURN:
+                    self._run_later()
+                    break
+                self._serve(requests.popleft())
+            elif self._held and not self._framing.over:
+                data = bytes(self._held)
+                self._held.clear()
+                self._feed(data)
+            else:
+                break
+        self._running = False
+        self._settle()
+
+    def _run_later(self) -> None:
+        def run() -> None:
+            self._later = None
+            self._run()
+
+        if self._later is None:
+            self._later = self._factory.call_later(0, run)
+
+    def _feed(self, data: bytes) -> None:
+        framing = self._framing
+        framing.feed(data)
+        if framing.requests:
+            self._began = None
+            self._continued = False
+
+    def _serve(self, incoming: Incoming) -> None:
+        """Answer a request, or begin to."""
+        answer = self._factory.lane.serve(incoming)
+        if isinstance(answer, Answer):
+            self._write(answer, incoming)
+            return
+        if answer is None:
+            if self._factory.buffers.full and incoming.target.partition(b"?")[0] not in PROBES:
+                self._write(problem(short_of_memory()), incoming)
+                return
+            bridge = Bridge(self._factory.site, self.transport, self._output, self._bridged, self._fin)
+            self._exchange = Exchange(incoming, bridge)
+            bridge.serve(incoming)
+            return
+        exchange = self._exchange = Exchange(incoming, answer)
+        answer.addCallback(self._answered, incoming)
+        if self._fin:
+            exchange.end()
+
+    def _answered(self, answer: Answer, incoming: Incoming) -> None:
+        """The answer has come that was waited for."""
+        if incoming.gone:
+            if answer.undo is not None:
+                answer.undo()
+            return
+        self._exchange = None
+        self._write(answer, incoming)
+        self._run()
+
+    def _write(self, answer: Answer, incoming: Incoming) -> None:
+        if len(answer.body) > LARGE and self._factory.buffers.used + len(answer.body) > self._factory.buffers.limit:
+            if answer.undo is not None:
+                answer.undo()
+            answer = problem(short_of_memory())
+        self._output.write(self._factory.heads.answer(answer, incoming), answer.undo)
+        if incoming.last:
+            self._close()
+
+    def _bridged(self) -> None:
+        """The bridge has written its answer."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None and exchange.incoming.last:
+            self._close()
+        self._run()
+
+    # -- what follows from the state --
+
+    def _settle(self) -> None:
+        """See what is to be done when nothing can be answered now: read on, or not; wait, how long; or close."""
+        framing = self._framing
+        if self._state is not State.OPEN:
+            return
+        self._account()
+        if self._exchange is not None or self._blocked or framing.requests:
+            self._began = None
+            if not self._blocked:
+                self.deadline = deadlines.NEVER
+        elif framing.fault is not None:
+            self._refuse(framing.fault)
+            return
+        elif self._ended and (framing.over or not self._held):
+            self._close()
+            return
+        else:
+            self._await(framing)
+        reading = not self._fin and not self._blocked and len(self._held) <= HOLD
+        if reading is not self._reading and self._state is State.OPEN:
+            self._reading = reading
+            if reading:
+                self.transport.resumeProducing()
+            else:
+                self.transport.pauseProducing()
+
+    def _await(self, framing: Framing) -> None:
+        """Give the client its time for the next request."""
+        now = self._factory.seconds()
+        if framing.phase is Phase.IDLE:
+            self.deadline = now + IDLE
+            return
+        if self._began is None:
+            self._began = now
+        if framing.phase is Phase.HEAD or framing.head is None:
+            self.deadline = self._began + deadlines.HEAD
+            return
+        size = framing.announced or framing.size
+        self.deadline = self._began + deadlines.REQUEST + size / deadlines.REQUEST_RATE
+        if framing.size and self._factory.buffers.full:
+            self._refuse(short_of_memory())
+        elif framing.head.expects and not framing.size and not self._continued:
+            self._go_on(framing.head)
+
+    def _go_on(self, head: Incoming) -> None:
+        """Ask for the body, if it is of any use."""
+        fault = paths.fault(head.method, head.target)
+        if fault is not None:
+            self._refuse(fault)
+        else:
+            self._continued = True
+            self._output.write(CONTINUE)
+
+    def _account(self) -> None:
+        """Count what this connection keeps in memory."""
+        amount = self._framing.size + len(self._held) + self._output.unsent()
+        if amount != self._counted:
+            self._factory.buffers.used += amount - self._counted
+            self._counted = amount
+
+    # -- the end --
+
+    def _refuse(self, fault: WonderQError) -> None:
+        """Give the last answer, and close when it was read.
+
+        To close while there is something unread would reset the connection, and might take the answer back.  So what
+        still comes in is dropped, for a while.
+        """
+        answer = problem(fault)
+        self._factory.api.answered(UNROUTED, answer.status, 0.0)
+        self._output.write(last_answer(answer))
+        if self._fin:
+            self._close()
+            return
+        self._state = State.LINGERING
+        self._forget()
+        self._account()
+        self.transport.unregisterProducer()
+        now = self._factory.seconds()
+        self.deadline, self._linger_until = now + LINGER, now + LINGER_AT_MOST
+        if not self._reading:
+            self._reading = True
+            self.transport.resumeProducing()
+        self._output.end()
+
+    def _drop(self, size: int) -> None:
+        self._dropped += size
+        if self._state is State.LINGERING:
+            if self._dropped > 2 * MAX_BODY:
+                # It was told, and does not stop.
+                self._close()
+            else:
+                self.deadline = min(self._factory.seconds() + LINGER, self._linger_until)
+
+    def _close(self) -> None:
+        """Close the connection when everything is written."""
+        if self._state is State.OPEN:
+            self.transport.unregisterProducer()
+        self._state = State.CLOSING
+        self._forget()
+        self._account()
+        self._unsent = self._output.unsent()
+        self.deadline = self._factory.seconds() + IDLE
+        self.transport.loseConnection()
+
+    def _forget(self) -> None:
+        """Let go of everything that came in."""
+        self._held.clear()
+        self._framing.close()
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
+
+def short_of_memory() -> WonderQError:
+    """Say that others must be served first."""
+    return NotReady("The server holds as many requests and answers as it may; try again.", retry_after=1)
