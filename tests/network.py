@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionRefusedError
@@ -14,7 +16,7 @@ from zope.interface import implementer
 from tests.harness import LocalHarness
 from wonderq.client import Client
 from wonderq.http.api import Api
-from wonderq.http.site import Site
+from wonderq.http.factory import ChannelFactory
 from wonderq.local.journal import MemoryJournal
 from wonderq.metrics import Metrics
 
@@ -77,8 +79,12 @@ class HTTPHarness(LocalHarness):
             checks={"store": self.local.trouble},
             metrics=Metrics(),
         )
-        self.network.server = self.site = Site(api.resource(), self.clock)
+        self.network.server = self.site = self.make_front(api)
         self.broker = self.client = Client(self.clock, "http://queue.test", endpoints=self.network)
+
+    def make_front(self, api: Api) -> Any:
+        """Make what listens: the daemon's own connections."""
+        return ChannelFactory(api, self.clock)
 
     def settle(self) -> None:
         """Let what was sent arrive, before anything that is due happens: as a reactor reads before its timers run."""

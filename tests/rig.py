@@ -16,7 +16,7 @@ from zope.interface import implementer
 from tests.http.harness import Connection
 from wonderq.config import Config
 from wonderq.http.api import Api
-from wonderq.http.site import Site
+from wonderq.http.factory import ChannelFactory
 from wonderq.local.broker import LocalBroker
 from wonderq.local.clock import StoreClock
 from wonderq.local.journal import MemoryJournal, Survivor, Sync
@@ -141,7 +141,7 @@ class Rig:
         )
         checks = {"store": self.broker.trouble, "drain": self.server.trouble}
         api = Api(self.broker, reactor=self.clock, wall=wall, checks=checks, metrics=metrics)
-        self.site = Site(api.resource(), self.clock)
+        self.site = ChannelFactory(api, self.clock)
         self.server.serve(self.site, self.endpoints)
 
     def _stop_reactor(self) -> None:

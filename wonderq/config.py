@@ -20,8 +20,15 @@ STORE_FILE: Final = "wonderq.sqlite"
 MAX_SECONDS: Final = 3600.0
 """The longest interval and the longest drain: more is surely a slip, and keeps a machine from shutting down."""
 
+MAX_CONNECTIONS: Final = 10_000
+"""Connections open at a time.  nginx: 512 for each worker; HAProxy: as many as files may be open."""
+
+MAX_BUFFERED: Final = 256 * 1024 * 1024
+"""Bytes of bodies that come in and of answers that wait: sixteen of the largest."""
+
 _SECONDS = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?", re.ASCII)
 _SIZE = re.compile(r"(0|[1-9][0-9]{0,14})([KMG]?)", re.ASCII)
+_COUNT = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 _FLAG = {"true": True, "1": True, "false": False, "0": False}
 
@@ -35,6 +42,8 @@ class Config(Struct, frozen=True):
     @ivar min_free: bytes of free disk below which nothing is published.
     @ivar drain: seconds between a SIGTERM and the end of listening.
     @ivar insecure: whether a server that asks for no keys may listen to other machines.
+    @ivar max_connections: connections open at a time.
+    @ivar max_buffered: bytes of bodies that come in and answers that wait to go out.
     """
 
     listen: tuple[str, ...]
@@ -43,6 +52,8 @@ class Config(Struct, frozen=True):
     min_free: int
     drain: float
     insecure: bool
+    max_connections: int = MAX_CONNECTIONS
+    max_buffered: int = MAX_BUFFERED
 
 
 # -- texts to values; each raises ValueError for a text that is none --
@@ -86,6 +97,13 @@ def read_size(text: str) -> int:
     if match is None:
         raise ValueError(text)
     return int(match[1]) * _UNITS[match[2]]
+
+
+def read_count(text: str) -> int:
+    """Read a number of things, at least one."""
+    if _COUNT.fullmatch(text) is None:
+        raise ValueError(text)
+    return int(text)
 
 
 def read_seconds(text: str) -> float:
@@ -153,7 +171,7 @@ VALUES: Final = (
         f"sqlite:wonderq-data/{STORE_FILE}",
         read_store,
         "memory: or sqlite:PATH (other stores are still to come)",
-        "Where messages are kept: memory: (gone with the process) or sqlite:PATH.",
+        "Where messages are kept: in memory: (gone with the process) or sqlite:PATH.",
     ),
     Setting(
         "sync",
@@ -176,6 +194,20 @@ VALUES: Final = (
         read_seconds,
         f"a number of seconds up to {MAX_SECONDS:g}",
         "Seconds to go on serving after a SIGTERM while /readyz says 503 already.",
+    ),
+    Setting(
+        "max-connections",
+        "10000",
+        read_count,
+        "a number from 1 to 999999999",
+        "Connections open at a time; more wait until there is room.",
+    ),
+    Setting(
+        "max-buffered",
+        "256M",
+        read_size,
+        "a number of bytes such as 1000000, 512K, 64M or 2G",
+        "Bytes (with K, M or G) of bodies that come in and answers that wait to go out; beyond it requests get 503.",
     ),
 )
 
@@ -222,6 +254,8 @@ def read_config(given: Mapping[str, str], listen: Sequence[str], environ: Mappin
         min_free=values["min-free"],
         drain=values["drain"],
         insecure=values["insecure"],
+        max_connections=values["max-connections"],
+        max_buffered=values["max-buffered"],
     )
 
 

@@ -22,7 +22,7 @@ from twisted.python.threadpool import ThreadPool
 
 from wonderq.broker import IStore, StoreRefused
 from wonderq.config import Config
-from wonderq.http.site import Site
+from wonderq.http.factory import ChannelFactory
 from wonderq.metrics import ReactorLag
 from wonderq.process import STORE_FAILED, Process, Refused
 
@@ -61,9 +61,9 @@ class Server(Service):
         self._ports: list[IListeningPort] = []
         broker.on_failure = self._store_failed
 
-    def serve(self, site: Site, endpoints: Mapping[str, IStreamServerEndpoint]) -> None:
+    def serve(self, channels: ChannelFactory, endpoints: Mapping[str, IStreamServerEndpoint]) -> None:
         """Say what to serve, and where: endpoints by their descriptions."""
-        self._site = site
+        self._channels = channels
         self._endpoints = endpoints
 
     def trouble(self) -> str | None:
@@ -106,7 +106,7 @@ class Server(Service):
 
     def _listen(self, description: str, endpoint: IStreamServerEndpoint) -> None:
         failures: list[Failure] = []
-        endpoint.listen(self._site).addCallbacks(self._ports.append, failures.append)
+        endpoint.listen(self._channels).addCallbacks(self._ports.append, failures.append)
         if failures:
             raise Refused(f"Cannot listen on {description}: {_reason(failures[0].value)}.")
         if not self._config.insecure and not is_local(self._ports[-1].getHost()):
@@ -114,6 +114,7 @@ class Server(Service):
                 f"{description} is open to other machines, and no keys are asked for; add interface=127.0.0.1 to it, or"
                 " give --insecure if that is meant."
             )
+        self._channels.accepts_from(self._ports[-1])
 
     def _open(self) -> None:
         try:
@@ -166,7 +167,7 @@ class Server(Service):
         await gatherResults([maybeDeferred(port.stopListening) for port in self._ports])
         # Once more round for requests that have arrived but were not read.
         await deferLater(self._reactor, 0)
-        closed = self._site.close()
+        closed = self._channels.close()
         # Answers whoever waits, too.
         await self._broker.stop().addErrback(self._not_stopped)
         give_up.cancel()

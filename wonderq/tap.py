@@ -14,7 +14,7 @@ from twisted.python.threadpool import ThreadPool
 
 from wonderq.config import Config, Options
 from wonderq.http.api import Api
-from wonderq.http.site import Site
+from wonderq.http.factory import ChannelFactory
 from wonderq.local.broker import LocalBroker
 from wonderq.local.clock import StoreClock
 from wonderq.local.journal import IJournal, MemoryJournal
@@ -65,7 +65,8 @@ def makeService(options: Options) -> IService:
     checks = {"store": broker.trouble, "drain": server.trouble}
     about = {"store": "memory" if config.store is None else "sqlite", "sync": config.sync.mode}
     api = Api(broker, reactor=reactor, wall=time.time, checks=checks, metrics=metrics, about=lambda: about)
-    server.serve(Site(api.resource(), reactor), endpoints(config, reactor))
+    channels = ChannelFactory(api, reactor, config.max_connections, config.max_buffered)
+    server.serve(channels, endpoints(config, reactor))
     return server
 
 
