@@ -171,7 +171,7 @@ VALUES: Final = (
         f"sqlite:wonderq-data/{STORE_FILE}",
         read_store,
         "memory: or sqlite:PATH (other stores are still to come)",
-        "Where messages are kept: in memory: (gone with the process) or sqlite:PATH.",
+        "Where messages are kept: memory: (gone when the process ends) or sqlite:PATH.",
     ),
     Setting(
         "sync",
