@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.internet.task import Clock
-
 from tests.http import (
     test_consumer,
     test_content,
@@ -17,14 +15,7 @@ from tests.http import (
     test_requests,
 )
 from tests.http.harness import ServerTestCase
-from wonderq.http.api import Api
-from wonderq.http.factory import ChannelFactory
-
-
-class OverTheChannel:
-    def make_front(self, api: Api, clock: Clock) -> ChannelFactory:
-        return ChannelFactory(api, clock)
-
+from tests.http.over_the_channel import OverTheChannel
 
 # Not those whose subject is the other front.
 ELSEWHERE = {"MountTests"}

@@ -24,6 +24,7 @@ MAX_BLANKS: Final = 2
 MAX_METHOD: Final = 32
 """Bytes of a method that nobody knows, and that shall still be said to be one."""
 
+_NO_HOST: Final = b"\0"
 _HEAD: Final = MAX_TARGET + MAX_HEADERS + 1024
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -57,7 +58,8 @@ class Framing:
         self.fault: WonderQError | None = None
         self.over = False
         self._parser = HttpRequestParser(self)
-        self._host: bytes | None = b""
+        # The last Host, of which it is known that it is good.
+        self._host: bytes | None = _NO_HOST
         # The first bytes of a request, while it is known where it began.
         self._start: bytes | None = b""
         self._method_unknown = False

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twisted.web.http import RESPONSES, datetimeToString
+from twisted.web.http import datetimeToString
 
 from wonderq.http.call import Answer, head
 from wonderq.http.incoming import Incoming
+from wonderq.http.limits import reason
 
 _KEPT: Final = 256
 """Heads to remember; there are about ten of them in common use."""
@@ -48,7 +49,7 @@ class Heads:
 
     def _make(self, answer: Answer, request: Incoming) -> tuple[bytes, bytes]:
         """Write what stands before the length of the body, and between that and the body."""
-        lines = [b"%b %d %b\r\n" % (request.version, answer.status, RESPONSES[answer.status])]
+        lines = [b"%b %d %b\r\n" % (request.version, answer.status, reason(answer.status))]
         if request.last and request.version == b"HTTP/1.1":
             lines.append(b"Connection: close\r\n")
         lines.append(b"Date: %b\r\n" % self._date)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 
@@ -124,8 +125,13 @@ def host_fault(hosts: Sequence[bytes], version: bytes) -> WonderQError | None:
     return None
 
 
+def reason(status: int) -> bytes:
+    """Return the phrase that goes with a status; twisted.web does not have them all."""
+    return RESPONSES.get(status) or HTTPStatus(status).phrase.encode("ascii")
+
+
 def last_answer(answer: Answer) -> bytes:
     """Write an answer behind which the connection is closed."""
     lines = [b"%b: %b\r\n" % header for header in head(answer)]
-    status_line = b"HTTP/1.1 %d %b\r\nConnection: close\r\n" % (answer.status, RESPONSES[answer.status])
+    status_line = b"HTTP/1.1 %d %b\r\nConnection: close\r\n" % (answer.status, reason(answer.status))
     return b"%b%b\r\n%b" % (status_line, b"".join(lines), answer.body)
