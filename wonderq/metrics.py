@@ -7,19 +7,22 @@ Everything runs on the reactor's thread.
 from __future__ import annotations
 
 import platform
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 
 from prometheus_client import (
     GC_COLLECTOR,
     PLATFORM_COLLECTOR,
     PROCESS_COLLECTOR,
     CollectorRegistry,
-    Counter,
     Gauge,
     Histogram,
     Info,
 )
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 from twisted.copyright import version as twisted_version
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -66,6 +69,7 @@ class Metrics:
     """The metrics of one server.
 
     @param max_queues: queues with series of their own; the rest is summed as C{queue="_other"}.
+    @ivar answered: see L{_Requests.answered}.
     """
 
     def __init__(self, max_queues: int = 1000) -> None:
@@ -78,16 +82,9 @@ class Metrics:
         self._lag_seconds = Histogram(
             "wonderq_reactor_lag_seconds", "How late the reactor was.", registry=self._registry, buckets=_LAG_BUCKETS
         )
-        self._requests = Counter(
-            "wonderq_http_requests", "Requests answered.", ["route", "code"], registry=self._registry
-        )
-        self._request_seconds = Histogram(
-            "wonderq_http_request_seconds",
-            "Seconds from a complete request to its answer; receives that name a wait are the route receive_wait.",
-            ["route"],
-            registry=self._registry,
-            buckets=_REQUEST_BUCKETS,
-        )
+        self._requests = _Requests()
+        self._registry.register(self._requests)
+        self.answered = self._requests.answered
         self._ready = Gauge("wonderq_ready", "1 when the server is ready.", registry=self._registry)
         Info("wonderq_build", "What is running.", registry=self._registry).info(
             {"version": __version__, "python": platform.python_version(), "twisted": twisted_version}
@@ -95,7 +92,6 @@ class Metrics:
         self._max_queues = max_queues
         self._stats: Callable[[], Deferred[Stats]] | None = None
         self._is_ready: Callable[[], bool] = lambda: False
-        self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def watch(self, stats: Callable[[], Deferred[Stats]], ready: Callable[[], bool]) -> None:
         """Show from now on what a broker says (see L{wonderq.broker.IBroker.stats}), and whether it is ready."""
@@ -109,19 +105,6 @@ class Metrics:
     def lagged(self, seconds: float) -> None:
         """Count how late the reactor was once (see L{ReactorLag})."""
         self._lag_seconds.observe(seconds)
-
-    def answered(self, route: str, code: int, seconds: float) -> None:
-        """Count one answer.
-
-        @param route: the call, one of a few names.
-        @param code: its status; 499 when the client had gone before it.
-        """
-        counted = self._counted.get((route, code))
-        if counted is None:
-            counted = self._requests.labels(route, code), self._request_seconds.labels(route)
-            self._counted[route, code] = counted
-        counted[0].inc()
-        counted[1].observe(seconds)
 
     def render(self, accept: str) -> Deferred[tuple[str, bytes]]:
         """Write everything.
@@ -147,6 +130,48 @@ class Metrics:
             # OpenMetrics has its own last line.
             page = page.removesuffix(_END) + queues + _END if modern else page + queues
         return content_type, page
+
+
+class _Requests(Collector):
+    """Counts answers, in plain integers: prometheus_client takes a lock for each of its numbers."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, int], int] = {}
+        # By route: how many answers are in each bucket alone, and their seconds.
+        self._buckets: dict[str, list[int]] = {}
+        self._seconds: dict[str, float] = {}
+
+    def answered(self, route: str, code: int, seconds: float) -> None:
+        """Count one answer.
+
+        @param route: the call, one of a few names.
+        @param code: its status; 499 when the client had gone before it.
+        """
+        key = (route, code)
+        if key in self._counts:
+            self._counts[key] += 1
+        else:
+            self._counts[key] = 1
+            self._buckets.setdefault(route, [0] * (len(_REQUEST_BUCKETS) + 1))
+            self._seconds.setdefault(route, 0.0)
+        self._buckets[route][bisect_left(_REQUEST_BUCKETS, seconds)] += 1
+        self._seconds[route] += seconds
+
+    def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
+        """See L{Collector}."""
+        requests = CounterMetricFamily("wonderq_http_requests", "Requests answered.", labels=["route", "code"])
+        for (route, code), count in self._counts.items():
+            requests.add_metric([route, str(code)], count)
+        yield requests
+        times = HistogramMetricFamily(
+            "wonderq_http_request_seconds",
+            "Seconds from a complete request to its answer; receives that name a wait are the route receive_wait.",
+            labels=["route"],
+        )
+        for route, buckets in self._buckets.items():
+            bounds = [*map(str, _REQUEST_BUCKETS), "+Inf"]
+            times.add_metric([route], list(zip(bounds, accumulate(buckets), strict=True)), self._seconds[route])
+        yield times
 
 
 def _families(stats: Stats, max_queues: int, modern: bool) -> Iterator[str]:
