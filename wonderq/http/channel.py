@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -42,6 +43,9 @@ LARGE: Final = 64 * 1024
 
 LINGER_AT_MOST: Final = 30.0
 """Seconds after which a connection is closed whose request was refused, whatever still comes; see L{LINGER}."""
+
+ABORT: Final = 15.0
+"""Seconds between the wish to close a connection whose client does not read and the end of it, as in twisted.web."""
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -131,9 +135,10 @@ class Channel(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """See L{Protocol}."""
+        finished = self._state is State.CLOSING and reason.check(ConnectionDone) is not None
         self._state = State.CLOSING
         self._forget()
-        self._output.lost()
+        self._output.lost(finished)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.lost(reason)
@@ -143,6 +148,7 @@ class Channel(Protocol):
     def pauseProducing(self) -> None:
         """The client does not read its answers: nothing more is read or answered."""
         self._blocked = True
+        self._output.full()
         self._unsent = self._output.unsent()
         self.deadline = self._factory.seconds() + IDLE
         if self._exchange is not None:
@@ -152,6 +158,7 @@ class Channel(Protocol):
     def resumeProducing(self) -> None:
         """The client has read them."""
         self._blocked = False
+        self._output.empty()
         if self._exchange is not None:
             self._exchange.resume()
         self._run()
@@ -184,6 +191,8 @@ class Channel(Protocol):
             if unsent < self._unsent:
                 # Slow, but it reads.
                 self._unsent, self.deadline = unsent, now + IDLE
+            elif self._blocked and self._state is State.OPEN:
+                self._close(ABORT)
             else:
                 self.transport.abortConnection()
         elif self._framing.phase is Phase.IDLE:
@@ -371,15 +380,18 @@ class Channel(Protocol):
             else:
                 self.deadline = min(self._factory.seconds() + LINGER, self._linger_until)
 
-    def _close(self) -> None:
-        """Close the connection when everything is written."""
+    def _close(self, patience: float = IDLE + ABORT) -> None:
+        """Close the connection when everything is written.
+
+        @param patience: seconds that the client may read nothing meanwhile.
+        """
         if self._state is State.OPEN:
             self.transport.unregisterProducer()
         self._state = State.CLOSING
         self._forget()
         self._account()
         self._unsent = self._output.unsent()
-        self.deadline = self._factory.seconds() + IDLE
+        self.deadline = self._factory.seconds() + patience
         self.transport.loseConnection()
 
     def _forget(self) -> None:

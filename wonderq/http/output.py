@@ -49,6 +49,7 @@ class Output:
         # While the transport has bytes to write: how many were given to it, and how many up to the end of each answer
         # that can be undone.
         self._given = 0
+        self._full = False
         self._undos: deque[tuple[int, Undo]] = deque()
 
     def write(self, data: bytes, undo: Undo | None = None) -> None:
@@ -60,8 +61,7 @@ class Output:
         descriptor = self._descriptor
         if descriptor is not None and not descriptor._tempDataLen and not descriptor.dataBuffer:
             if self._given:
-                self._given = 0
-                self._undos.clear()
+                self.empty()
             if self._socket is not None:
                 try:
                     sent = self._socket.send(data)
@@ -72,9 +72,20 @@ class Output:
                     return
                 data = data[sent:]
         self._given += len(data)
-        if undo is not None:
-            self._undos.append((self._given, undo))
         self._transport.write(data)
+        # Of a transport that does not show its buffer nothing is known but whether that is full.
+        if undo is not None and (descriptor is not None or self._full):
+            self._undos.append((self._given, undo))
+
+    def full(self) -> None:
+        """The transport says that its buffer is full."""
+        self._full = True
+
+    def empty(self) -> None:
+        """The transport says that everything is sent."""
+        self._full = False
+        self._given = 0
+        self._undos.clear()
 
     def unsent(self) -> int:
         """Return how many bytes the socket has not taken yet."""
@@ -90,9 +101,14 @@ class Output:
         if self._socket is not None:
             self._descriptor.loseWriteConnection()
 
-    def lost(self) -> None:
-        """Undo what was not taken by the time the connection was lost."""
+    def lost(self, finished: bool) -> None:
+        """Undo what was not taken by the time the connection was lost.
+
+        @param finished: we had closed it, and it ended as connections do when everything is sent.
+        """
         unsent, undos = self.unsent(), self._undos
+        if self._descriptor is None:
+            unsent = 0 if finished else self._given
         self._undos = deque()
         for end, undo in undos:
             # Encrypted bytes are more than those that were given, so then it is sure of the last answer only.
