@@ -7,8 +7,7 @@ read.
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IPushProducer, ITCPTransport
@@ -22,7 +21,7 @@ from wonderq.http.api import UNROUTED
 from wonderq.http.bridge import Bridge
 from wonderq.http.call import Answer
 from wonderq.http.exchange import Exchange
-from wonderq.http.framing import Framing, Phase
+from wonderq.http.framing import Framing
 from wonderq.http.incoming import Incoming
 from wonderq.http.limits import IDLE, LINGER, last_answer
 from wonderq.http.output import Output
@@ -53,12 +52,8 @@ PROBES: Final = (b"/livez", b"/readyz", b"/healthz", b"/metrics")
 """Paths that are answered even when memory is short."""
 
 
-class State(Enum):
-    """What a connection does with what comes in: answer it; drop it, so that its last answer is read; nothing."""
-
-    OPEN = "open"
-    LINGERING = "lingering"
-    CLOSING = "closing"
+State = Literal["open", "lingering", "closing"]
+"""What is done with what comes in: it is answered; dropped, so that the last answer is read; nothing comes any more."""
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -73,7 +68,7 @@ class Channel(Protocol):
     def __init__(self, factory: ChannelFactory) -> None:
         self.deadline = deadlines.NEVER
         self._factory = factory
-        self._state = State.OPEN
+        self._state: State = "open"
         self._framing = Framing()
         # What came in meanwhile and was not looked at yet.
         self._held = bytearray()
@@ -110,7 +105,7 @@ class Channel(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """See L{Protocol}."""
-        if self._state is not State.OPEN:
+        if self._state != "open":
             self._drop(len(data))
         elif self._exchange is not None or self._blocked or self._held or self._later is not None:
             self._held += data
@@ -123,9 +118,9 @@ class Channel(Protocol):
         """The client has ended its side, and still reads: it is answered what it has asked for, without waiting."""
         self._fin = True
         self._reading = False
-        if self._state is State.LINGERING:
+        if self._state == "lingering":
             self._close()
-        elif self._state is State.OPEN:
+        elif self._state == "open":
             if self._exchange is not None:
                 self._exchange.end()
             self.end()
@@ -135,8 +130,8 @@ class Channel(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """See L{Protocol}."""
-        finished = self._state is State.CLOSING and reason.check(ConnectionDone) is not None
-        self._state = State.CLOSING
+        finished = self._state == "closing" and reason.check(ConnectionDone) is not None
+        self._state = "closing"
         self._forget()
         self._output.lost(finished)
         exchange, self._exchange = self._exchange, None
@@ -184,18 +179,18 @@ class Channel(Protocol):
 
     def expired(self, now: float) -> None:
         """The deadline has come."""
-        if self._state is State.LINGERING:
+        if self._state == "lingering":
             self._close()
-        elif self._blocked or self._state is State.CLOSING:
+        elif self._blocked or self._state == "closing":
             unsent = self._output.unsent()
             if unsent < self._unsent:
                 # Slow, but it reads.
                 self._unsent, self.deadline = unsent, now + IDLE
-            elif self._blocked and self._state is State.OPEN:
+            elif self._blocked and self._state == "open":
                 self._close(ABORT)
             else:
                 self.transport.abortConnection()
-        elif self._framing.phase is Phase.IDLE:
+        elif self._framing.phase == "idle":
             self._close()
         else:
             self._refuse(RequestTimeout())
@@ -208,7 +203,7 @@ class Channel(Protocol):
             return
         self._running = True
         requests, turn = self._framing.requests, 0
-        while self._exchange is None and not self._blocked and self._state is State.OPEN:
+        while self._exchange is None and not self._blocked and self._state == "open":
             if requests:
                 turn += 1
                 if turn > TURN:
@@ -289,7 +284,7 @@ class Channel(Protocol):
     def _settle(self) -> None:
         """See what is to be done when nothing can be answered now: read on, or not; wait, how long; or close."""
         framing = self._framing
-        if self._state is not State.OPEN:
+        if self._state != "open":
             return
         self._account()
         if self._exchange is not None or self._blocked or framing.requests:
@@ -305,7 +300,7 @@ class Channel(Protocol):
         else:
             self._await(framing)
         reading = not self._fin and not self._blocked and len(self._held) <= HOLD
-        if reading is not self._reading and self._state is State.OPEN:
+        if reading is not self._reading and self._state == "open":
             self._reading = reading
             if reading:
                 self.transport.resumeProducing()
@@ -315,12 +310,12 @@ class Channel(Protocol):
     def _await(self, framing: Framing) -> None:
         """Give the client its time for the next request."""
         now = self._factory.seconds()
-        if framing.phase is Phase.IDLE:
+        if framing.phase == "idle":
             self.deadline = now + IDLE
             return
         if self._began is None:
             self._began = now
-        if framing.phase is Phase.HEAD or framing.head is None:
+        if framing.phase == "head" or framing.head is None:
             self.deadline = self._began + deadlines.HEAD
             return
         size = framing.announced or framing.size
@@ -360,7 +355,7 @@ class Channel(Protocol):
         if self._fin:
             self._close()
             return
-        self._state = State.LINGERING
+        self._state = "lingering"
         self._forget()
         self._account()
         self.transport.unregisterProducer()
@@ -373,7 +368,7 @@ class Channel(Protocol):
 
     def _drop(self, size: int) -> None:
         self._dropped += size
-        if self._state is State.LINGERING:
+        if self._state == "lingering":
             if self._dropped > 2 * MAX_BODY:
                 # It was told, and does not stop.
                 self._close()
@@ -385,9 +380,9 @@ class Channel(Protocol):
 
         @param patience: seconds that the client may read nothing meanwhile.
         """
-        if self._state is State.OPEN:
+        if self._state == "open":
             self.transport.unregisterProducer()
-        self._state = State.CLOSING
+        self._state = "closing"
         self._forget()
         self._account()
         self._unsent = self._output.unsent()

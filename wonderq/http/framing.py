@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
@@ -29,12 +28,8 @@ _HEAD: Final = MAX_TARGET + MAX_HEADERS + 1024
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-class Phase(Enum):
-    """What is to come: a request, the rest of a head, the rest of a body."""
-
-    IDLE = "idle"
-    HEAD = "head"
-    BODY = "body"
+Phase = Literal["idle", "head", "body"]
+"""What is to come: a request, the rest of a head, the rest of a body."""
 
 
 class _Stop(Exception):
@@ -53,6 +48,8 @@ class Framing:
     @ivar announced: bytes of body that its head announces; 0 when it does not say.
     """
 
+    phase: Phase
+
     def __init__(self) -> None:
         self.requests: deque[Incoming] = deque()
         self.fault: WonderQError | None = None
@@ -68,7 +65,7 @@ class Framing:
         self._raw = 0
         self._raw_body = 0
         self.on_message_begin()
-        self.phase = Phase.IDLE
+        self.phase = "idle"
 
     # -- what the connection calls --
 
@@ -77,21 +74,21 @@ class Framing:
         if self.over:
             return
         phase, size, complete = self.phase, self.size, len(self.requests)
-        if phase is Phase.IDLE:
+        if phase == "idle":
             if data[0] in b"\r\n":
                 data = self._without_blanks(data)
             self._start = data[: MAX_METHOD + 1]
-        elif phase is Phase.HEAD and self._start is not None and len(self._start) <= MAX_METHOD:
+        elif phase == "head" and self._start is not None and len(self._start) <= MAX_METHOD:
             self._start += data
         if self._method_unknown:
             self._judge_method()
             return
         self._parse(data, complete)
-        if self.phase is Phase.IDLE or self.over:
+        if self.phase == "idle" or self.over:
             return
         if len(self.requests) > complete:
             self._start = None
-        elif self.phase is phase:
+        elif self.phase == phase:
             self._raw += len(data)
             self._raw_body += self.size - size
             self._bound()
@@ -103,7 +100,7 @@ class Framing:
         self.over = True
         self.requests.clear()
         self.on_message_begin()
-        self.phase = Phase.IDLE
+        self.phase = "idle"
         # A parser holds the methods of its owner, so each would keep the other.
         self._parser = HttpRequestParser(None)
 
@@ -111,7 +108,7 @@ class Framing:
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self.phase = Phase.HEAD
+        self.phase = "head"
         self.head: Incoming | None = None
         self.size = 0
         self.announced = 0
@@ -134,7 +131,7 @@ class Framing:
         self._room -= len(name) + len(value) + 4
         if self._room < 0:
             self._refuse(HeadersTooLarge(f"All header fields together have at most {MAX_HEADERS} bytes."))
-        if self.phase is Phase.BODY:
+        if self.phase == "body":
             return
         name = name.lower()
         if name in self._fields:
@@ -171,7 +168,7 @@ class Framing:
         one = version == "1.0"
         last = one or not parser.should_keep_alive()
         self.head = Incoming(method, self._target, fields, repeated, b"HTTP/1.0" if one else b"HTTP/1.1", last)
-        self.phase = Phase.BODY
+        self.phase = "body"
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body."""
@@ -195,7 +192,7 @@ class Framing:
         self._body = b""
         self._rest = None
         self.size = 0
-        self.phase = Phase.IDLE
+        self.phase = "idle"
         self.over = head.last
         self.requests.append(head)
 
@@ -266,7 +263,7 @@ class Framing:
 
     def _bound(self) -> None:
         """Bound what is read and cannot be used yet: llhttp itself keeps an unfinished header whatever its length."""
-        if self.phase is Phase.HEAD:
+        if self.phase == "head":
             if self._raw > _HEAD:
                 self._end(HeadersTooLarge(f"All header fields together have at most {MAX_HEADERS} bytes."))
         # A chunk of one byte takes six; whoever sends more than that sends extensions or trailers without end.

@@ -21,7 +21,7 @@ from wonderq.http.call import Answer, Call
 from wonderq.http.incoming import Incoming
 from wonderq.http.problems import problem
 
-Operation: TypeAlias = Callable[[IBroker, Call], Deferred[Answer]]
+Operation: TypeAlias = Callable[[IBroker, Call], Answer | Deferred[Answer]]
 
 CALLS: Final[dict[tuple[bytes, bytes], tuple[str, Operation]]] = {
     (b"POST", b"/v1/publish"): ("publish", operations.publish),
@@ -66,10 +66,16 @@ class Lane:
             return self._measured(problem(error), request, route, started)
         except Exception:  # noqa: BLE001 - the top: a bug in one call must not end the connection, let alone others
             return self._measured(self._api.refusal(Failure()), request, route, started)
-        work.addErrback(self._api.refusal).addCallback(self._measured, request, route, started)
+        if isinstance(work, Answer):
+            return self._measured(work, request, route, started)
+        then = (request, route, started)
+        work.addCallbacks(self._measured, self._refused, callbackArgs=then, errbackArgs=then)
         if work.called and isinstance(work.result, Answer):
             return work.result
         return work
+
+    def _refused(self, failure: Failure, request: Incoming, route: str, started: float) -> Answer:
+        return self._measured(self._api.refusal(failure), request, route, started)
 
     def _measured(self, answer: Answer, request: Incoming, route: str, started: float) -> Answer:
         self._answered(route, GONE if request.gone else answer.status, self._seconds() - started)

@@ -6,9 +6,9 @@ wrong: the content type, then parameters and body, then what the broker refuses.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -56,10 +56,23 @@ _PATCH = frozenset(("cid", "id", "receipt", "lease", "delay", "bury", "reason"))
 _DEFAULT_QUEUES = (DEFAULT_QUEUE,)
 
 
+def then(
+    work: Deferred[T], answer: Callable[[T], Answer], refuse: Callable[[Failure], NoReturn] | None = None
+) -> Answer | Deferred[Answer]:
+    """Make an answer of what a verb returns: at once if it is there already, as it is when nothing has to be synced.
+
+    @param refuse: gets what the verb fails with.
+    """
+    result: Any = work.result if work.called else work
+    if not isinstance(result, Failure | Deferred):
+        return answer(result)
+    return work.addCallbacks(answer, refuse)
+
+
 # -- messages come in --
 
 
-def publish(broker: IBroker, call: Call) -> Deferred[Answer]:
+def publish(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
     """C{POST /v1/publish}: the body is the message."""
     type_ = content_type(call)
     parameters = query.parse(call.query, _PUBLISH)
@@ -73,19 +86,19 @@ def publish(broker: IBroker, call: Call) -> Deferred[Answer]:
         None if delay is None else query.duration(delay, "delay", 0, MAX_DELAY),
         0 if priority is None else query.integer(priority, "priority", 0, PRIORITIES - 1),
     )
-    return broker.publish([draft]).addCallbacks(partial(_published, broker), _blame_queue)
+    return then(broker.publish([draft]), partial(_published, broker), _blame_queue)
 
 
 def _published(broker: IBroker, published: Sequence[Published]) -> Answer:
     return Answer(201, b'{"messageId":%d}' % published[0].id, _durability(broker))
 
 
-def publish_batch(broker: IBroker, call: Call) -> Deferred[Answer]:
+def publish_batch(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
     """C{POST /v1/publish/batch}: all the messages of a JSON array, or none."""
     require_json(call)
     queue = query.parse(call.query, _BATCH).get("queue")
     batch = drafts(call.body, DEFAULT_QUEUE if queue is None else query.queue(queue))
-    return broker.publish(batch).addCallback(partial(_batch_published, broker))
+    return then(broker.publish(batch), partial(_batch_published, broker))
 
 
 def _batch_published(broker: IBroker, published: Sequence[Published]) -> Answer:
@@ -100,19 +113,20 @@ def _durability(broker: IBroker) -> tuple[tuple[bytes, bytes], ...]:
 # -- and go out --
 
 
-def receive(broker: IBroker, call: Call) -> Deferred[Answer]:
+def receive(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
     """C{GET /v1/consumer} and C{POST /v1/consumer}: lease messages; cancelling the Deferred ends the wait."""
     parameters = _without_body(call, _RECEIVE)
     consumer = consumer_name(query.required(parameters, "cid"))
     limit, queue = parameters.get("limit"), parameters.get("queue")
     wait, lease = parameters.get("wait"), parameters.get("lease")
-    return broker.receive(
+    received = broker.receive(
         _DEFAULT_QUEUES if queue is None else query.queues(queue),
         consumer,
         10 if limit is None else query.integer(limit, "limit", 1, MAX_RECEIVE),
         0.0 if wait is None else query.duration(wait, "wait", 0, MAX_WAIT),
         None if lease is None else query.duration(lease, "lease", MIN_LEASE, MAX_LEASE),
-    ).addCallbacks(partial(_received, broker, consumer), _blame_queue)
+    )
+    return then(received, partial(_received, broker, consumer), _blame_queue)
 
 
 def _received(broker: IBroker, consumer: str, deliveries: Sequence[Delivery]) -> Answer:
@@ -121,14 +135,14 @@ def _received(broker: IBroker, consumer: str, deliveries: Sequence[Delivery]) ->
     return Answer(200, codec.deliveries(deliveries), undo=partial(broker.give_back, consumer, deliveries))
 
 
-def delete(broker: IBroker, call: Call) -> Deferred[Answer]:
+def delete(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
     """C{DELETE /v1/consumer}: settle what is done."""
     parameters = _without_body(call, _DELETE)
     consumer, claims = _claims(parameters)
-    return broker.delete(consumer, claims).addCallback(_settled)
+    return then(broker.delete(consumer, claims), _settled)
 
 
-def patch(broker: IBroker, call: Call) -> Deferred[Answer]:
+def patch(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
     """C{PATCH /v1/consumer}: extend, release or bury."""
     parameters = _without_body(call, _PATCH)
     consumer, claims = _claims(parameters)
@@ -142,14 +156,14 @@ def patch(broker: IBroker, call: Call) -> Deferred[Answer]:
         raise errors.InvalidParameter(f"A reason has at most {MAX_REASON} characters.", parameter="reason")
     if wanted == ["delay"]:
         delay = query.duration(value, "delay", 0, MAX_DELAY)
-        return broker.release(consumer, claims, delay, reason).addCallback(_settled)
+        return then(broker.release(consumer, claims, delay, reason), _settled)
     if wanted == ["bury"]:
         if value != "true":
             raise errors.InvalidParameter("bury is true or absent.", parameter="bury")
-        return broker.bury(consumer, claims, reason).addCallback(_settled)
+        return then(broker.bury(consumer, claims, reason), _settled)
     if reason is not None:
         raise errors.InvalidParameter("A lease is extended without a reason.", parameter="reason")
-    return broker.extend(consumer, claims, query.duration(value, "lease", MIN_LEASE, MAX_LEASE)).addCallback(_settled)
+    return then(broker.extend(consumer, claims, query.duration(value, "lease", MIN_LEASE, MAX_LEASE)), _settled)
 
 
 def _claims(parameters: Mapping[str, str]) -> tuple[str, list[Claim]]:
