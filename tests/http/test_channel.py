@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.internet.testing import StringTransport
+from zope.interface.verify import verifyObject
 
 from tests.http.harness import Connection, HeldJournal, Reply, Server, ServerTestCase
 from tests.http.over_the_channel import OverTheChannel
@@ -438,6 +440,11 @@ class FactoryTests(OverTheChannel, ServerTestCase):
 
     def test_without_connections_it_is_closed_at_once(self) -> None:
         self.successResultOf(self.server.site.close())
+
+    def test_it_lets_tls_clients_choose_http_1_1(self) -> None:
+        # A server that names no protocol to a client that offers some is refused by it.
+        verifyObject(IProtocolNegotiationFactory, self.server.site)
+        self.assertEqual(self.server.site.acceptableProtocols(), [b"http/1.1"])
 
     def test_refusals_are_counted(self) -> None:
         connection = self.server.connect()

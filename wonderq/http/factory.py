@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTime
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolNegotiationFactory, IReactorTime
 from twisted.internet.protocol import Factory
+from zope.interface import implementer
 
 from wonderq.http.api import Api
 from wonderq.http.channel import Channel
@@ -18,6 +19,7 @@ from wonderq.http.output import Buffers
 from wonderq.http.site import Site
 
 
+@implementer(IProtocolNegotiationFactory)
 class ChannelFactory(Factory):
     """Makes a L{Channel} for each connection.
 
@@ -56,6 +58,10 @@ class ChannelFactory(Factory):
     def buildProtocol(self, addr: IAddress | None) -> Channel:
         """See L{Factory.buildProtocol}."""
         return Channel(self)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Speak HTTP/1.1 only, also where TLS lets a client choose."""
+        return [b"http/1.1"]
 
     def accepts_from(self, port: IListeningPort) -> None:
         """Let a port pause while there are as many connections as there may be."""
