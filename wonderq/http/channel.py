@@ -35,7 +35,8 @@ HOLD: Final = 16 * 1024
 """Bytes to keep that come while a request is being answered; with more, reading stops.  twisted.web: 16 KiB."""
 
 TURN: Final = 64
-"""Requests to answer before other connections have their turn: one read may hold a thousand."""
+TURN_SECONDS: Final = 0.01
+"""Requests to answer, and seconds to do so, before others have their turn: one read may hold a thousand."""
 
 LARGE: Final = 64 * 1024
 """Bytes of an answer for which room is looked for first."""
@@ -202,13 +203,15 @@ class Channel(Protocol):
         if self._running:
             return
         self._running = True
-        requests, turn = self._framing.requests, 0
+        requests, turn, started = self._framing.requests, 0, 0.0
         while self._exchange is None and not self._blocked and self._state == "open":
             if requests:
-                turn += 1
-                if turn > TURN:
+                if turn == 1:
+                    started = self._factory.seconds()
+                elif turn > 1 and (turn >= TURN or self._factory.seconds() - started > TURN_SECONDS):
                     self._run_later()
                     break
+                turn += 1
                 self._serve(requests.popleft())
             elif self._held and not self._framing.over:
                 data = bytes(self._held)
