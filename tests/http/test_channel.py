@@ -9,7 +9,8 @@ from zope.interface.verify import verifyObject
 from tests.http.harness import Connection, HeldJournal, Reply, Server, ServerTestCase
 from tests.http.over_the_channel import OverTheChannel
 from wonderq.http import deadlines
-from wonderq.http.channel import HOLD, LINGER_AT_MOST, TURN
+from wonderq.http.channel import LINGER_AT_MOST, TURN
+from wonderq.http.intake import HOLD
 from wonderq.http.limits import IDLE, LINGER
 from wonderq.http.paths import MAX_TARGET
 from wonderq.model import MAX_BODY

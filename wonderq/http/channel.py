@@ -1,8 +1,7 @@
 """One connection: requests come in, answers go out in their order, and neither side fills the memory of the other.
 
-Requests are taken from L{wonderq.http.framing} one at a time; the next begins when the one before it is answered, so
-what a client asks for first is done first.  Meanwhile a little of what comes in is kept as it is, and then no more is
-read.
+Requests are taken from L{wonderq.http.intake} one at a time; the next begins when the one before it is answered, so
+what a client asks for first is done first.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from wonderq.http.api import UNROUTED
 from wonderq.http.bridge import Bridge
 from wonderq.http.call import Answer
 from wonderq.http.exchange import Exchange
-from wonderq.http.framing import Framing
 from wonderq.http.incoming import Incoming
+from wonderq.http.intake import Intake
 from wonderq.http.limits import IDLE, LINGER, last_answer
 from wonderq.http.output import Output
 from wonderq.http.problems import problem
@@ -30,9 +29,6 @@ from wonderq.model import MAX_BODY
 
 if TYPE_CHECKING:
     from wonderq.http.factory import ChannelFactory
-
-HOLD: Final = 16 * 1024
-"""Bytes to keep that come while a request is being answered; with more, reading stops.  twisted.web: 16 KiB."""
 
 TURN: Final = 64
 TURN_SECONDS: Final = 0.01
@@ -70,9 +66,7 @@ class Channel(Protocol):
         self.deadline = deadlines.NEVER
         self._factory = factory
         self._state: State = "open"
-        self._framing = Framing()
-        # What came in meanwhile and was not looked at yet.
-        self._held = bytearray()
+        self._intake = Intake()
         # What is being answered, if it has to wait.
         self._exchange: Exchange | None = None
         # The client has ended its side; or we take no more than what has come in.
@@ -83,9 +77,6 @@ class Channel(Protocol):
         self._blocked = False
         self._running = False
         self._later: IDelayedCall | None = None
-        # When the request that comes in began, and whether its client was told to go on.
-        self._began: float | None = None
-        self._continued = False
         # Bytes: counted among those of all connections, dropped while lingering, unsent when last looked at.
         self._counted = 0
         self._dropped = 0
@@ -108,11 +99,8 @@ class Channel(Protocol):
         """See L{Protocol}."""
         if self._state != "open":
             self._drop(len(data))
-        elif self._exchange is not None or self._blocked or self._held or self._later is not None:
-            self._held += data
-            self._settle()
         else:
-            self._feed(data)
+            self._intake.take(data, self._exchange is not None or self._blocked or self._later is not None)
             self._run()
 
     def readConnectionLost(self) -> None:
@@ -191,7 +179,7 @@ class Channel(Protocol):
                 self._close(ABORT)
             else:
                 self.transport.abortConnection()
-        elif self._framing.phase == "idle":
+        elif self._intake.idle:
             self._close()
         else:
             self._refuse(RequestTimeout())
@@ -203,22 +191,18 @@ class Channel(Protocol):
         if self._running:
             return
         self._running = True
-        requests, turn, started = self._framing.requests, 0, 0.0
-        while self._exchange is None and not self._blocked and self._state == "open":
-            if requests:
-                if turn == 1:
-                    started = self._factory.seconds()
-                elif turn > 1 and (turn >= TURN or self._factory.seconds() - started > TURN_SECONDS):
-                    self._run_later()
-                    break
-                turn += 1
-                self._serve(requests.popleft())
-            elif self._held and not self._framing.over:
-                data = bytes(self._held)
-                self._held.clear()
-                self._feed(data)
-            else:
+        turn, started = 0, 0.0
+        while self._exchange is None and self._later is None and not self._blocked and self._state == "open":
+            if turn == 1:
+                started = self._factory.seconds()
+            elif turn > 1 and (turn >= TURN or self._factory.seconds() - started > TURN_SECONDS):
+                self._run_later()
                 break
+            incoming = self._intake.next()
+            if incoming is None:
+                break
+            turn += 1
+            self._serve(incoming)
         self._running = False
         self._settle()
 
@@ -229,13 +213,6 @@ class Channel(Protocol):
 
         if self._later is None:
             self._later = self._factory.call_later(0, run)
-
-    def _feed(self, data: bytes) -> None:
-        framing = self._framing
-        framing.feed(data)
-        if framing.requests:
-            self._began = None
-            self._continued = False
 
     def _serve(self, incoming: Incoming) -> None:
         """Answer a request, or begin to."""
@@ -286,23 +263,26 @@ class Channel(Protocol):
 
     def _settle(self) -> None:
         """See what is to be done when nothing can be answered now: read on, or not; wait, how long; or close."""
-        framing = self._framing
         if self._state != "open":
             return
+        intake = self._intake
         self._account()
-        if self._exchange is not None or self._blocked or framing.requests:
-            self._began = None
+        if self._exchange is not None or self._blocked or self._later is not None:
+            intake.pause()
             if not self._blocked:
                 self.deadline = deadlines.NEVER
-        elif framing.fault is not None:
-            self._refuse(framing.fault)
-            return
-        elif self._ended and (framing.over or not self._held):
+        elif intake.fault is not None:
+            self._refuse(intake.fault)
+        elif self._ended and intake.done:
             self._close()
-            return
+        elif intake.body and self._factory.buffers.full:
+            self._refuse(short_of_memory())
         else:
-            self._await(framing)
-        reading = not self._fin and not self._blocked and len(self._held) <= HOLD
+            self.deadline = intake.deadline(self._factory.seconds())
+            head = intake.go_on()
+            if head is not None:
+                self._go_on(head)
+        reading = not self._fin and not self._blocked and not intake.full
         if reading is not self._reading and self._state == "open":
             self._reading = reading
             if reading:
@@ -310,36 +290,17 @@ class Channel(Protocol):
             else:
                 self.transport.pauseProducing()
 
-    def _await(self, framing: Framing) -> None:
-        """Give the client its time for the next request."""
-        now = self._factory.seconds()
-        if framing.phase == "idle":
-            self.deadline = now + IDLE
-            return
-        if self._began is None:
-            self._began = now
-        if framing.phase == "head" or framing.head is None:
-            self.deadline = self._began + deadlines.HEAD
-            return
-        size = framing.announced or framing.size
-        self.deadline = self._began + deadlines.REQUEST + size / deadlines.REQUEST_RATE
-        if framing.size and self._factory.buffers.full:
-            self._refuse(short_of_memory())
-        elif framing.head.expects and not framing.size and not self._continued:
-            self._go_on(framing.head)
-
     def _go_on(self, head: Incoming) -> None:
         """Ask for the body, if it is of any use."""
         fault = paths.fault(head.method, head.target)
         if fault is not None:
             self._refuse(fault)
         else:
-            self._continued = True
             self._output.write(CONTINUE)
 
     def _account(self) -> None:
         """Count what this connection keeps in memory."""
-        amount = self._framing.size + len(self._held) + self._output.unsent()
+        amount = self._intake.size + self._output.unsent()
         if amount != self._counted:
             self._factory.buffers.used += amount - self._counted
             self._counted = amount
@@ -394,8 +355,7 @@ class Channel(Protocol):
 
     def _forget(self) -> None:
         """Let go of everything that came in."""
-        self._held.clear()
-        self._framing.close()
+        self._intake.close()
         if self._later is not None:
             self._later.cancel()
             self._later = None
