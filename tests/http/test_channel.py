@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IProtocolNegotiationFactory
-from twisted.internet.testing import StringTransport
+from typing import Any, cast
+
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.interfaces import IProtocolNegotiationFactory, ITCPTransport
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactor, StringTransport
+from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from tests.http.harness import Connection, HeldJournal, Reply, Server, ServerTestCase
 from tests.http.over_the_channel import OverTheChannel
 from wonderq.http import deadlines
+from wonderq.http.api import Api
 from wonderq.http.channel import LINGER_AT_MOST, TURN
+from wonderq.http.factory import ChannelFactory
 from wonderq.http.intake import HOLD
 from wonderq.http.limits import IDLE, LINGER
 from wonderq.http.paths import MAX_TARGET
@@ -99,6 +106,23 @@ class PipelineTests(ChannelTestCase):
         self.assertEqual(self.statuses(), [200, 400])
 
 
+class TCPTransport(StringTransport):
+    """A transport with a switch."""
+
+    no_delay = False
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        self.no_delay = enabled
+
+
+class DelayTests(OverTheChannel, ServerTestCase):
+    def test_no_piece_of_an_answer_waits_until_the_one_before_it_is_acknowledged(self) -> None:
+        transport = TCPTransport()
+        directlyProvides(transport, ITCPTransport)
+        self.server.connect(transport)
+        self.assertTrue(transport.no_delay)
+
+
 class ContinueTests(ChannelTestCase):
     def test_who_asks_is_told_to_go_on(self) -> None:
         self.head("Content-Length: 5", "Expect: 100-continue")
@@ -179,6 +203,14 @@ class DeadlineTests(ChannelTestCase):
     def test_a_head_after_an_answer_has_all_its_time(self) -> None:
         self.server.clock.pump([1] * 30)
         self.connection.send(LIVEZ + b"GET")
+        self.assertEqual(self.statuses(), [200])
+        self.assertLasts(deadlines.HEAD)
+        self.assertTimedOut()
+
+    def test_a_head_that_comes_with_the_end_of_a_slow_request_has_all_its_time(self) -> None:
+        self.connection.send(LIVEZ[:5])
+        self.server.clock.pump([1] * 15)
+        self.connection.send(LIVEZ[5:] + b"GET")
         self.assertEqual(self.statuses(), [200])
         self.assertLasts(deadlines.HEAD)
         self.assertTimedOut()
@@ -423,6 +455,56 @@ class BufferTests(OverTheChannel, ServerTestCase):
         for path, status in (("/livez", 200), ("/readyz?verbose=true", 200), ("/metrics", 200), ("/v1/status", 503)):
             self.assertEqual(self.server.request("GET", path).status, status)
         self.buffers.used -= 100_000
+
+
+class Port(FileDescriptor):
+    """A listener that writes down whether it accepts."""
+
+    accepting = True
+
+    def pauseProducing(self) -> None:
+        self.accepting = False
+
+    def resumeProducing(self) -> None:
+        self.accepting = True
+
+
+class MaxConnectionsTests(ServerTestCase):
+    def make_front(self, api: Api, clock: Clock) -> ChannelFactory:
+        self.port = Port(MemoryReactor())
+        factory = ChannelFactory(api, clock, max_connections=2)
+        factory.accepts_from(cast(Any, self.port))
+        return factory
+
+    def test_accepting_pauses_while_there_are_as_many_as_there_may_be(self) -> None:
+        first = self.server.connect()
+        self.assertTrue(self.port.accepting)
+        second = self.server.connect()
+        self.assertFalse(self.port.accepting)
+        first.hang_up()
+        self.assertTrue(self.port.accepting)
+        self.server.connect()
+        self.assertFalse(self.port.accepting)
+        second.hang_up()
+        self.assertTrue(self.port.accepting)
+
+    def test_who_was_accepted_all_the_same_is_not_read_until_there_is_room(self) -> None:
+        first, second, third = (self.server.connect() for _ in range(3))
+        self.assertEqual((second.transport.producerState, third.transport.producerState), ("producing", "paused"))
+        self.assertEqual(self.server.site.connections, 2)
+        self.server.clock.pump([1] * 70)
+        first.hang_up()
+        self.assertEqual((third.transport.producerState, self.port.accepting), ("producing", False))
+        self.server.clock.pump([1] * 70)
+        self.assertEqual((second.closed, third.closed), (True, False))
+
+    def test_they_are_closed_with_the_others(self) -> None:
+        connections = [self.server.connect() for _ in range(4)]
+        closed = self.server.site.close()
+        for connection in connections:
+            self.assertTrue(connection.closed)
+            connection.hang_up()
+        self.successResultOf(closed)
 
 
 class FactoryTests(OverTheChannel, ServerTestCase):

@@ -10,11 +10,12 @@ from typing import Any, cast
 from twisted.internet import reactor as the_reactor
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IHalfCloseableProtocol, IListeningPort
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
+from zope.interface import implementer
 
 from wonderq.http.api import Api
 from wonderq.http.factory import ChannelFactory
@@ -59,6 +60,24 @@ class Peer(Protocol):
             wanted.callback(self.data)
 
 
+@implementer(IHalfCloseableProtocol)
+class HalfPeer(Peer):
+    """One that keeps its own side open when the server ends its side.
+
+    @ivar half: fires then.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.half: Deferred[None] = Deferred()
+
+    def readConnectionLost(self) -> None:
+        self.half.callback(None)
+
+    def writeConnectionLost(self) -> None:
+        """It never ends its side alone."""
+
+
 def post(target: str, body: bytes = b"") -> bytes:
     return b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (target.encode(), len(body), body)
 
@@ -85,9 +104,9 @@ class SocketTests(TestCase):
         self.port: IListeningPort = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(self.factory)
         self.factory.accepts_from(self.port)
 
-    async def connect(self) -> Peer:
+    async def connect(self, peer: Peer | None = None) -> Peer:
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", cast(Any, self.port.getHost()).port)
-        peer: Peer = await connectProtocol(endpoint, Peer())
+        peer = cast(Peer, await connectProtocol(endpoint, peer or Peer()))
         self.peers.append(peer)
         return peer
 
@@ -174,6 +193,18 @@ class SocketTests(TestCase):
         data = await peer.ended
         self.assertTrue(data.startswith(b"HTTP/1.1 414 "), data[:100])
         self.assertEqual(payload(data)["code"], "uri-too-long")
+        await self.close()
+
+    async def test_a_client_is_shown_at_once_that_nothing_follows_a_refusal_and_may_still_send(self) -> None:
+        await self.listen()
+        peer = HalfPeer()
+        await self.connect(peer)
+        peer.transport.write(b"NON SENSE\r\n\r\n")
+        await peer.half
+        self.assertEqual((self.factory.connections, payload(peer.data)["status"]), (1, 501))
+        peer.transport.write(b"more of it" * 1000)
+        peer.transport.loseConnection()
+        await self.eventually(lambda: self.factory.connections == 0)
         await self.close()
 
     async def test_there_are_never_more_connections_than_there_may_be(self) -> None:
