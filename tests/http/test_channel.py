@@ -515,7 +515,7 @@ class FactoryTests(OverTheChannel, ServerTestCase):
         self.assertEqual((idle.closed, waiting.closed), (True, False))
         idle.hang_up()
         self.assertNoResult(closed)
-        self.server.broker.drain()
+        self.successResultOf(self.server.broker.stop())
         self.assertEqual([reply.body for reply in waiting.replies()], [b"[]"])
         self.assertTrue(waiting.closed)
         waiting.hang_up()

@@ -124,9 +124,9 @@ class SocketTests(TestCase):
                 peer.transport.abortConnection()
                 await peer.ended
         await maybeDeferred(self.port.stopListening)
-        self.broker.drain()
-        await self.factory.close()
+        closed = self.factory.close()
         await self.broker.stop()
+        await closed
 
     async def eventually(self, holds: Callable[[], bool]) -> None:
         while not holds():
