@@ -161,3 +161,16 @@ class BridgeTests(ServerTestCase):
         self.request.unregisterProducer()
         channel.resumeProducing()
         self.request.finish()
+
+    def test_an_answer_that_was_not_sent_is_undone(self) -> None:
+        self.connection.request("GET", "/")
+        undone: list[bool] = []
+        self.request.undo = lambda: undone.append(True)
+        channel: Any = self.transport.producer
+        channel.pauseProducing()
+        self.request.setHeader(b"content-length", b"1")
+        self.request.write(b"x")
+        self.request.finish()
+        self.assertEqual(undone, [])
+        self.connection.hang_up(clean=False)
+        self.assertEqual(undone, [True])

@@ -100,7 +100,7 @@ class Bridge:
         if self._head:
             data, self._head = self._head + data, b""
         if data:
-            self._output.write(data)
+            self._output.write(data, None if self._request is None else self._request.undo)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Write some pieces of the body."""
