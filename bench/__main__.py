@@ -64,7 +64,13 @@ def arguments() -> argparse.ArgumentParser:
         help=f"of {', '.join(KINDS)}; with @TREE, the WonderQ of another checkout, to compare two",
     )
     parser.add_argument("--wonderq", type=Path, default=ROOT, metavar="TREE", help="the checkout whose WonderQ is run")
-    parser.add_argument("--cores", default="0,1", metavar="N,M", help="processors of the servers and of the load")
+    cores = sorted(os.sched_getaffinity(0))
+    parser.add_argument(
+        "--cores",
+        default=f"{cores[0]},{cores[-1]}",
+        metavar="N,M",
+        help="processors of the servers and of the load; with one for both, figures say little",
+    )
     parser.add_argument("--scratch", type=Path, metavar="DIR", help="where stores lie; a disk, not tmpfs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured here, too")
     for plan in fields(Plan):
@@ -93,7 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, (lowest, highest) in BOUNDS.items():
         if not lowest <= getattr(options, name) <= highest:
             parser.error(f"--{name.replace('_', '-')} is {lowest} to {highest}")
-    signal.signal(signal.SIGTERM, _leave)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     try:
         return run(options, servers)
     except (PeerFailed, LoadFailed, Unexpected) as error:

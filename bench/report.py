@@ -14,22 +14,6 @@ from bench.scenarios import Remark
 
 __all__ = ["ratio", "remarks", "structure", "summary", "table", "written"]
 
-_COLUMNS = [
-    ("row", "---"),
-    ("messages/s", "---:"),
-    ("lowest to highest", "---:"),
-    ("ratio", "---:"),
-    ("p50 ms", "---:"),
-    ("p99 ms", "---:"),
-    ("slowest ms", "---:"),
-    ("CPU µs/request", "---:"),
-    ("CPU ratio", "---:"),
-    ("server CPU", "---:"),
-    ("others' CPU", "---:"),
-    ("load CPU", "---:"),
-    ("reactor lag", "---:"),
-]
-
 
 def summary(samples: Sequence[Sample]) -> dict[str, float | None]:
     """Reduce the samples of a row to the median of each figure; of the slowest and the lag to the worst."""
@@ -57,21 +41,19 @@ def _over(one: float, other: float) -> float:
 
 
 def table(measured: Mapping[Row, Sequence[Sample]], titles: Mapping[str, str], base: Row | None) -> str:
-    """Write a Markdown table.
+    """Write a Markdown table, without the columns that would be empty.
 
     @param titles: what each server is called.
     @param base: the row that the others are compared with, if any.
     """
-    lines = ["| " + " | ".join(name for name, _ in _COLUMNS) + " |", "|" + "|".join(line for _, line in _COLUMNS) + "|"]
-    for row, samples in measured.items():
-        against = "", ""
-        if base is not None:
-            against = (
-                f"{ratio(samples, measured[base]):.2f}",
-                f"{ratio(measured[base], samples, 'message_us'):.2f}",
-            )
-        lines.append("| " + " | ".join(_cells(_name(row, titles), samples, against)) + " |")
-    return "\n".join(lines) + "\n"
+    lines = [
+        _cells(_name(row, titles), samples, measured[base] if base is not None else None)
+        for row, samples in measured.items()
+    ]
+    kept = [name for name in lines[0] if any(line[name] for line in lines)]
+    head = [kept, ["---", *["---:"] * (len(kept) - 1)]]
+    cells = [*head, *([line[name] for name in kept] for line in lines)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
 def remarks(measured: Mapping[Row, Sequence[Sample]], wanted: Sequence[Remark], titles: Mapping[str, str]) -> list[str]:
@@ -89,23 +71,26 @@ def _name(row: Row, titles: Mapping[str, str]) -> str:
     return f"{row.script}: {titles[row.server]}{', in a crowd' if row.crowd else ''}"
 
 
-def _cells(name: str, samples: Sequence[Sample], against: tuple[str, str]) -> list[str]:
+def _cells(name: str, samples: Sequence[Sample], base: Sequence[Sample] | None) -> dict[str, str]:
+    """Write one line of a table, by its columns."""
     figures = {name: value if value is not None else math.nan for name, value in summary(samples).items()}
-    return [
-        name,
-        f"{figures['rate']:,.0f}",
-        f"{figures['lowest']:,.0f} to {figures['highest']:,.0f}",
-        against[0],
-        f"{figures['p50']:.2f}",
-        f"{figures['p99']:.2f}",
-        f"{figures['slowest']:.0f}",
-        f"{figures['server_us']:.0f}",
-        against[1],
-        f"{figures['server_cpu']:.0%}",
-        f"{figures['others_cpu']:.0%}",
-        f"{figures['load_cpu']:.0%}",
-        "" if math.isnan(figures["lag"]) else f"≤ {figures['lag'] * 1e3:.0f} ms of {figures['lag_count']:.0f}",
-    ]
+    return {
+        "row": name,
+        "messages/s": f"{figures['rate']:,.0f}",
+        "lowest to highest": f"{figures['lowest']:,.0f} to {figures['highest']:,.0f}",
+        "ratio": "" if base is None else f"{ratio(samples, base):.2f}",
+        "p50 ms": f"{figures['p50']:.2f}",
+        "p99 ms": f"{figures['p99']:.2f}",
+        "slowest ms": f"{figures['slowest']:.0f}",
+        "CPU µs/request": f"{figures['server_us']:.0f}",
+        "CPU ratio": "" if base is None else f"{ratio(base, samples, 'message_us'):.2f}",
+        "server CPU": f"{figures['server_cpu']:.0%}",
+        "others' CPU": f"{figures['others_cpu']:.0%}",
+        "load CPU": f"{figures['load_cpu']:.0%}",
+        "reactor lag": ""
+        if math.isnan(figures["lag"])
+        else f"≤ {figures['lag'] * 1e3:.0f} ms of {figures['lag_count']:.0f}",
+    }
 
 
 def structure(measured: Mapping[Row, Sequence[Sample]], base: Row | None) -> list[dict[str, object]]:
