@@ -16,7 +16,7 @@ from types import FrameType
 from bench.facts import commit_of, environment, express_version
 from bench.load import LoadFailed
 from bench.peers import KINDS, ROOT, Peer, PeerFailed, installed_express
-from bench.report import remarks, structure, table, written
+from bench.report import disturbance, remarks, structure, table, written
 from bench.rounds import Plan, alternate
 from bench.scenarios import SCENARIOS, Scenario, kind_of
 from bench.scripts import Unexpected
@@ -143,7 +143,7 @@ def _scenario(
         measured = alternate(rows, peers, plan, _progress)
     base = scenario.base(rows)
     titles = {server: _title(server) for server in peers}
-    compared = remarks(measured, scenario.remarks(rows), titles)
+    compared = [*filter(None, [disturbance(measured)]), *remarks(measured, scenario.remarks(rows), titles)]
     sys.stdout.write(f"\n**{scenario.name}**: {scenario.asks}\n\n{table(measured, titles, base)}")
     sys.stdout.write("".join(f"\n- {line}" for line in compared) + "\n" * bool(compared))
     sys.stdout.flush()

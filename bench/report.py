@@ -12,7 +12,11 @@ from bench.lag import Lag
 from bench.rounds import Row, Sample
 from bench.scenarios import Remark
 
-__all__ = ["ratio", "remarks", "structure", "summary", "table", "written"]
+DISTURBED = 0.05
+"""The share of the servers' processor that other work may take before a table is not to be trusted: as much as rounds
+differ on a machine that does nothing else."""
+
+__all__ = ["disturbance", "ratio", "remarks", "structure", "summary", "table", "written"]
 
 
 def summary(samples: Sequence[Sample]) -> dict[str, float | None]:
@@ -65,6 +69,17 @@ def remarks(measured: Mapping[Row, Sequence[Sample]], wanted: Sequence[Remark], 
         figure = names.get(remark.figure, remark.figure)
         lines.append(f"{_name(remark.row, titles)}: {times:.2f} times the {figure} of {_name(remark.base, titles)}")
     return lines
+
+
+def disturbance(measured: Mapping[Row, Sequence[Sample]]) -> str:
+    """Write what speaks against a table; empty if nothing does."""
+    others = median(sample.others_cpu for samples in measured.values() for sample in samples)
+    if others <= DISTURBED:
+        return ""
+    return (
+        f"Other work took {others:.0%} of the servers' processor: messages/s, their ratio and milliseconds say little, "
+        "and the CPU ratio is rough."
+    )
 
 
 def _name(row: Row, titles: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from bench.lag import Lag
-from bench.report import ratio, remarks, structure, summary, table, written
+from bench.report import disturbance, ratio, remarks, structure, summary, table, written
 from bench.rounds import Row, Sample
 from bench.scenarios import SCENARIOS, Remark
 
@@ -75,6 +75,12 @@ def test_a_remark_says_what_is_how_many_times_what() -> None:
     assert remarks(measured, [Remark(crowd, OURS, "p99")], TITLES) == [
         "lifecycle: WonderQ, in a crowd: 1.50 times the p99 of lifecycle: WonderQ"
     ]
+
+
+def test_a_table_from_a_busy_machine_says_so() -> None:
+    calm, busy = replace(SAMPLE, others_cpu=0.02), replace(SAMPLE, others_cpu=0.7)
+    assert disturbance({OURS: [calm, calm, busy]}) == ""
+    assert "70%" in disturbance({OURS: [busy, busy, calm]})
 
 
 def test_what_is_written_can_be_read_again() -> None:
