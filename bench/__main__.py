@@ -29,6 +29,7 @@ BOUNDS = {
     "warm_up": (0, 60),
     "connections": (1, 1000),
     "size": (38, 1 << 20),
+    "attempts": (1, 20),
     "idle": (0, 8000),
     "trickling": (0, 2000),
 }
@@ -40,6 +41,7 @@ PLAN_HELP = {
     "warm_up": "seconds of load before that",
     "connections": "clients, each of which waits for its answer before it asks again",
     "size": "bytes of a message",
+    "attempts": "how often a row is measured at most in a round, if other work disturbs it; the calmest counts",
     "idle": "connections of the crowd that do nothing",
     "trickling": "connections of the crowd that send a byte a second",
 }

@@ -9,12 +9,8 @@ from dataclasses import asdict
 from statistics import median
 
 from bench.lag import Lag
-from bench.rounds import Row, Sample
+from bench.rounds import DISTURBED, Row, Sample
 from bench.scenarios import Remark
-
-DISTURBED = 0.05
-"""The share of the servers' processor that other work may take before a table is not to be trusted: as much as rounds
-differ on a machine that does nothing else."""
 
 __all__ = ["disturbance", "ratio", "remarks", "structure", "summary", "table", "written"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from bench.lag import Lag
 from bench.load import Figures, Usage
-from bench.rounds import Row, order, percentile, sample_of
+from bench.rounds import Row, Sample, calmest, order, percentile, sample_of
 from bench.scripts import SCRIPTS
 
 PAGE = """# HELP wonderq_reactor_lag_seconds How late the reactor was.
@@ -44,6 +44,23 @@ def test_a_sample_counts_messages_not_calls() -> None:
     assert (sample.server_us, sample.message_us) == (2500, 75)
     assert (sample.server_cpu, sample.others_cpu, sample.load_cpu) == (0.75, 0.125, 0.125)
     assert (sample.p50, sample.p99, sample.slowest, sample.lost) == (1.0, 2.0, 2.0, 3)
+
+
+def disturbed_by(*shares: float) -> list[Sample]:
+    """Samples during which other work took these shares."""
+    figures = [Figures(100, 1.0, Usage(0.1, 0.1 + share), 0.1, [share + 0.001] * 100) for share in shares]
+    return [sample_of(one, SCRIPTS["publish"], None, 0) for one in figures]
+
+
+@pytest.mark.parametrize(
+    ("shares", "taken"),
+    [([0.01, 0.0], 1), ([0.5, 0.01, 0.0], 2), ([0.5, 0.2, 0.3, 0.0], 3)],
+)
+def test_the_calmest_of_a_few_attempts_counts(shares: list[float], taken: int) -> None:
+    samples = disturbed_by(*shares)
+    left = iter(samples)
+    assert calmest(lambda: next(left), 3) == min(samples[:taken], key=lambda sample: sample.others_cpu)
+    assert next(left) == samples[taken]
 
 
 def test_the_lag_of_a_time_is_what_was_observed_in_it() -> None:
