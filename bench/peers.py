@@ -167,12 +167,15 @@ def get(port: int, path: str) -> tuple[int, bytes]:
     """Ask a server on the loopback interface once.
 
     @return: status and body.
+    @raise PeerFailed: it does not answer.
     """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise PeerFailed(f"no answer to GET {path}: {error!r}") from error
     finally:
         connection.close()
 

@@ -47,7 +47,7 @@ def table(measured: Mapping[Row, Sequence[Sample]], titles: Mapping[str, str], b
     @param base: the row that the others are compared with, if any.
     """
     lines = [
-        _cells(_name(row, titles), samples, measured[base] if base is not None else None)
+        _cells(_name(row, titles), samples, row.crowd, measured[base] if base is not None else None)
         for row, samples in measured.items()
     ]
     kept = [name for name in lines[0] if any(line[name] for line in lines)]
@@ -82,7 +82,7 @@ def _name(row: Row, titles: Mapping[str, str]) -> str:
     return f"{row.script}: {titles[row.server]}{', in a crowd' if row.crowd else ''}"
 
 
-def _cells(name: str, samples: Sequence[Sample], base: Sequence[Sample] | None) -> dict[str, str]:
+def _cells(name: str, samples: Sequence[Sample], crowd: bool, base: Sequence[Sample] | None) -> dict[str, str]:
     """Write one line of a table, by its columns."""
     figures = {name: value if value is not None else math.nan for name, value in summary(samples).items()}
     return {
@@ -98,6 +98,7 @@ def _cells(name: str, samples: Sequence[Sample], base: Sequence[Sample] | None) 
         "server CPU": f"{figures['server_cpu']:.0%}",
         "others' CPU": f"{figures['others_cpu']:.0%}",
         "load CPU": f"{figures['load_cpu']:.0%}",
+        "lost of the crowd": f"{figures['lost']:.0f}" if crowd else "",
         "reactor lag": ""
         if math.isnan(figures["lag"])
         else f"≤ {figures['lag'] * 1e3:.0f} ms of {figures['lag_count']:.0f}",

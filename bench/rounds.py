@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bench.lag import Lag
-from bench.load import Figures, Load
+from bench.load import Figures, Load, LoadFailed
 from bench.peers import Peer, get
 from bench.scripts import SCRIPTS, Script
 
@@ -186,6 +186,7 @@ def crowded(port: int, plan: Plan) -> Iterator[list[int]]:
     """Have a crowd stand by.
 
     @return: a list that, afterwards, holds how many of it the server closed.
+    @raise LoadFailed: the server did not take all of it.
     """
     lost: list[int] = []
     command = [sys.executable, "-m", "bench.crowd", str(port), str(plan.idle), str(plan.trickling)]
@@ -194,7 +195,7 @@ def crowded(port: int, plan: Plan) -> Iterator[list[int]]:
         assert process.stdout is not None
         try:
             if process.stdout.readline() != "ready\n":
-                raise RuntimeError("the crowd could not connect")
+                raise LoadFailed("the crowd could not connect")
             yield lost
             process.stdin.close()
             lost.append(json.loads(process.stdout.readline())["lost"])

@@ -69,6 +69,15 @@ def test_a_column_that_would_be_empty_is_left_out() -> None:
     assert "reactor lag" not in table({OURS: at_rates(1)}, TITLES, None)
 
 
+def test_a_crowd_says_how_many_of_it_were_lost() -> None:
+    crowd = Row("memory", "lifecycle", crowd=True)
+    lines = table(
+        {OURS: [SAMPLE], crowd: [replace(SAMPLE, lost=3), replace(SAMPLE, lost=4)]}, TITLES, None
+    ).splitlines()
+    at = lines[0].split(" | ").index("lost of the crowd |")
+    assert [line.split(" | ")[at].strip(" |") for line in lines[2:]] == ["", "7"]
+
+
 def test_a_remark_says_what_is_how_many_times_what() -> None:
     crowd = Row("memory", "lifecycle", crowd=True)
     measured = {OURS: [SAMPLE], crowd: [replace(SAMPLE, p99=3.0)]}
