@@ -22,6 +22,9 @@ __all__ = ["Figures", "Load", "LoadFailed", "Usage"]
 PATIENCE = 20.0
 """Seconds without any answer after which a server counts as gone."""
 
+AT_LEAST = 3
+"""Answers to each client, on average, without which a window does not end: large batches may take longer than it."""
+
 READ = 65536
 """Bytes asked for at once."""
 
@@ -94,7 +97,7 @@ class Load:
         self._clients: dict[int, _Client] = {}
 
     def run(self, warm_up: float, seconds: float) -> Figures:
-        """Connect, ask for C{warm_up} seconds, then count for C{seconds}, and hang up.
+        """Connect, ask for C{warm_up} seconds, then count for C{seconds} or until L{AT_LEAST}, and hang up.
 
         @raise LoadFailed: the server did not go along.
         @raise Unexpected: an answer made no sense.
@@ -117,18 +120,19 @@ class Load:
 
     def _measure(self, epoll: select.epoll, warm_up: float, seconds: float) -> Figures:
         latencies: list[float] = []
-        self._until(epoll, time.perf_counter() + warm_up, latencies)
+        self._until(epoll, time.perf_counter() + warm_up, 0, latencies)
         latencies.clear()
         begun, server, load = time.perf_counter(), self._usage(), time.process_time()
-        self._until(epoll, begun + seconds, latencies)
+        self._until(epoll, begun + seconds, AT_LEAST * len(self._clients), latencies)
         load, server, lasted = time.process_time() - load, self._usage().since(server), time.perf_counter() - begun
         return Figures(len(latencies), lasted, server, load, sorted(latencies))
 
-    def _until(self, epoll: select.epoll, end: float, latencies: list[float]) -> None:
-        """Go on until it is that late, and add how long each answer took."""
+    def _until(self, epoll: select.epoll, end: float, at_least: int, latencies: list[float]) -> None:
+        """Go on until it is that late and so many answers came, and add how long each took."""
         heard = time.perf_counter()
         while True:
-            events = epoll.poll(max(0.0, min(end - time.perf_counter(), 1.0)))
+            left = 1.0 if len(latencies) < at_least else end - time.perf_counter()
+            events = epoll.poll(max(0.0, min(left, 1.0)))
             # All of them were here when the call returned, however long it takes to look at each.
             now = time.perf_counter()
             for number, event in events:
@@ -150,7 +154,7 @@ class Load:
                 heard = now
             elif now - heard > PATIENCE:
                 raise LoadFailed(f"no answer for {PATIENCE:.0f} s")
-            if now >= end:
+            if now >= end and len(latencies) >= at_least:
                 return
 
     def _say(self, epoll: select.epoll, client: _Client, data: bytes) -> None:

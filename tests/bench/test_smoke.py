@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from bench.load import Load, LoadFailed, Usage
+from bench.peers import KINDS, Peer
 from bench.scenarios import SCENARIOS
 from bench.scripts import SCRIPTS
 
@@ -119,3 +120,11 @@ def saying(answer: bytes) -> Iterator[int]:
 def test_a_load_that_is_refused_or_hung_up_on_has_no_figures(answer: bytes) -> None:
     with saying(answer) as port, pytest.raises(LoadFailed):
         Load(port, [SCRIPTS["publish"].start(0, 200)], lambda: Usage(0.0, 0.0)).run(0.0, 5.0)
+
+
+def test_a_window_lasts_until_there_is_something_to_say(tmp_path: Path) -> None:
+    with Peer(KINDS["constant"], max(os.sched_getaffinity(0)), ROOT, tmp_path) as peer:
+        conversations = [SCRIPTS["lifecycle"].start(number, 200) for number in range(4)]
+        figures = Load(peer.port, conversations, peer.usage).run(0.0, 0.0)
+    assert figures.answers == len(figures.latencies) >= 3 * 4
+    assert figures.seconds > 0
