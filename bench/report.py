@@ -99,10 +99,15 @@ def _cells(name: str, samples: Sequence[Sample], crowd: bool, base: Sequence[Sam
         "others' CPU": f"{figures['others_cpu']:.0%}",
         "load CPU": f"{figures['load_cpu']:.0%}",
         "lost of the crowd": f"{figures['lost']:.0f}" if crowd else "",
-        "reactor lag": ""
-        if math.isnan(figures["lag"])
-        else f"≤ {figures['lag'] * 1e3:.0f} ms of {figures['lag_count']:.0f}",
+        "reactor lag": _lag(figures["lag"], figures["lag_count"]),
     }
+
+
+def _lag(worst: float, count: float) -> str:
+    if math.isnan(worst):
+        return ""
+    bound = f"≤ {worst * 1e3:.0f} ms" if worst < math.inf else "beyond all bounds"
+    return f"{bound} of {count:.0f}"
 
 
 def structure(measured: Mapping[Row, Sequence[Sample]], base: Row | None) -> list[dict[str, object]]:
@@ -125,5 +130,13 @@ def _sample(sample: Sample) -> dict[str, object]:
 
 
 def written(result: Mapping[str, object]) -> str:
-    """Write a result as JSON."""
-    return json.dumps(result, indent=1) + "\n"
+    """Write a result as JSON; what is infinite is null there."""
+    return json.dumps(_finite(result), indent=1) + "\n"
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return None if value == math.inf else value

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from bench.lag import Lag
 from bench.report import disturbance, ratio, remarks, structure, summary, table, written
 from bench.rounds import Row, Sample
@@ -98,6 +100,14 @@ def test_what_is_written_can_be_read_again() -> None:
     assert [row["server"] for row in rows] == ["express", "memory"]
     assert rows[1]["ratio"] == 4.5
     assert rows[1]["samples"][0]["lag"] == {"worst": 0.01, "count": 2}
+
+
+def test_a_lag_beyond_the_last_bound_is_called_that_and_is_null_in_json() -> None:
+    stuck = {OURS: [replace(SAMPLE, lag=Lag(((0.1, 1), (float("inf"), 2))))]}
+    assert "beyond all bounds of 2" in table(stuck, TITLES, None)
+    (row,) = json.loads(written({"rows": structure(stuck, None)}), parse_constant=pytest.fail)["rows"]
+    assert row["median"]["lag"] is None
+    assert row["median"]["lag_count"] == 2
 
 
 def test_every_scenario_that_has_express_once_compares_with_it() -> None:
