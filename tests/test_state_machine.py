@@ -17,7 +17,7 @@ from tests.model.worlds import InMemory, InSqlite, OnNarrowPaper, OnPaper, World
 EXAMPLES = int(os.environ.get("WONDERQ_MODEL_EXAMPLES", "0"))
 
 
-@pytest.mark.timeout(0 if EXAMPLES else 120)
+@pytest.mark.timeout(0 if EXAMPLES else 900)  # A failure takes time to be made small.
 @pytest.mark.parametrize(
     ("world", "examples"), [(InMemory, 200), (OnPaper, 300), (OnNarrowPaper, 100), (InSqlite, 150)]
 )

@@ -49,16 +49,17 @@ class Named(NamedTuple):
     """How a claim is found: the message of one of the leases granted so far, and what is said of it.
 
     @ivar live: of the leases that last, or of all; C{back}: that many before the newest.
-    @ivar receipt: C{"right"}, C{"none"}, or C{"wrong"}.
+    @ivar off: by how much the receipt is wrong: one less is an older lease, a million more is of no lease yet;
+        C{None}: no receipt is named.
     """
 
     live: bool
     back: int
-    receipt: str
+    off: int | None
 
 
 claims = st.builds(
-    Named, st.sampled_from([True, True, False]), small, st.sampled_from(["right", "right", "none", "none", "wrong"])
+    Named, st.sampled_from([True, True, False]), small, st.sampled_from([0, 0, 0, None, None, -1, 1_000_000])
 )
 honesty = st.sampled_from([True, True, True, False])
 limits = st.sampled_from([1, 2, 10])

@@ -100,9 +100,9 @@ class BrokerMachine(Watched):
     @rule(names=drawn.names, consumer=drawn.consumers, limit=drawn.limits, lease=drawn.own_leases)
     def hang_up_too_late(self, names: list[str], consumer: str, limit: int, lease: float | None) -> None:
         """Cancel a receive that was granted something, or give it back if the answer was faster."""
-        self.model.catch_up()
         if not set(names) <= set(self.model.queues):
             return
+        self.model.catch_up()
         asker = Asker(list(names), consumer, limit, lease, self.model.now)
         self.model.receive(asker)
         assert isinstance(asker.answer, list)
@@ -196,7 +196,7 @@ class BrokerMachine(Watched):
     def say(self, named: Sequence[drawn.Named], honest: bool) -> tuple[str, list[Claim]]:
         """Return claims, and in whose name: of the first of those who got it, or of somebody else."""
         holders, said = [], []
-        for live, back, receipt in named:
+        for live, back, off in named:
             grants = [grant for grant, _ in self.delivered if not live or grant.item.grant is grant]
             if not grants:
                 said.append(Claim(drawn.NEVER_PUBLISHED))
@@ -204,9 +204,7 @@ class BrokerMachine(Watched):
             grant = grants[-1 - back % len(grants)]
             assert grant.receipt is not None
             holders.append(grant.consumer)
-            said.append(
-                Claim(grant.item.id, {"right": grant.receipt, "none": None, "wrong": grant.receipt + 1}[receipt])
-            )
+            said.append(Claim(grant.item.id, None if off is None else grant.receipt + off))
         holder = holders[0] if holders else drawn.CONSUMERS[0]
         return (holder if honest else next(name for name in drawn.CONSUMERS if name != holder)), said
 

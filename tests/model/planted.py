@@ -214,17 +214,16 @@ class ById(Reordered):
 
 
 class DeadTooLate(Planted):
-    """A message is received once more than its queue allows."""
+    """A message whose lease expired is received once more than its queue allows."""
 
     class shelf(Shelf):
         def _expire(self, entry: Entry, now: float) -> bool:
-            entry.receives -= 1
-            try:
-                state = entry.queue.expire(entry)
-            finally:
-                entry.receives += 1
-            self._end(entry, "expired", None, "lease expired", state, now, now)
-            return state == "ready"
+            settings = entry.queue.settings
+            if settings.max_receives:
+                entry.queue.settings = replace(settings, max_receives=settings.max_receives + 1)
+            ready = super()._expire(entry, now)
+            entry.queue.settings = settings
+            return ready
 
 
 class DeadTooEarly(Planted):
