@@ -355,6 +355,18 @@ class CrowdTests(Case):
         self.assertEqual(len(self.successResultOf(waiting)), 1)
         self.assertEqual(self.successResultOf(self.broker.stats()).queues[0].counts.ready, EXPIRIES + 199)
 
+    def test_what_a_verb_leaves_of_a_crowd_waits_for_no_other_verb(self) -> None:
+        self.lease(EXPIRIES)
+        self.result(self.broker.put_queue("q", QueueSettings()))
+        self.publish(Draft(b"", queue="q"))
+        self.result(self.broker.receive(["q"], "alice", lease=5.0))
+        waiting = self.broker.receive(["q"], "bob", wait=60.0)
+        self.clock.rightNow += 5
+        self.broker.show_queue("q")
+        self.assertNoResult(waiting)
+        self.clock.advance(0)
+        self.assertEqual(len(self.successResultOf(waiting)), 1)
+
     def test_a_lease_that_is_over_but_not_ended_yet_is_nobodys_and_can_be_given_back(self) -> None:
         self.publish(*[Draft(b"")] * 1000)
         deliveries = self.receive(lease=5.0, limit=1000)

@@ -205,6 +205,8 @@ class Shelf:
             # It may have been given back meanwhile.
             if self.leases.get(entry.id) is entry and self._expire(entry, now):
                 ready.append(entry.queue)
+        if self._over and self._next_turn is None:
+            self._next_turn = self._reactor.callLater(0, self._turn_began)
         return ready
 
     def _delay_due(self) -> None:
