@@ -42,7 +42,7 @@ def test_a_refusal_says_who_is_to_blame_and_when_to_try_again() -> None:
 
 def test_a_method_that_is_not_allowed_comes_with_those_that_are() -> None:
     error = errors.MethodNotAllowed(("GET", "PUT"))
-    assert (error.allow, error.detail) == (("GET", "PUT"), errors.MethodNotAllowed.title)
+    assert (error.allow, error.detail) == (("GET", "PUT"), "It takes GET, PUT.")
     assert errors.MethodNotAllowed().allow == ()
 
 

@@ -140,7 +140,7 @@ class MethodNotAllowed(WonderQError):
     title = "This path does not take this method."
 
     def __init__(self, allow: tuple[str, ...] = (), detail: str = "") -> None:
-        super().__init__(detail)
+        super().__init__(detail or (f"It takes {', '.join(allow)}." if allow else ""))
         self.allow = allow
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, cast
 
 import msgspec
 from msgspec import Meta, Struct
@@ -240,13 +240,14 @@ def queue_settings(raw: Mapping[str, object]) -> QueueSettings:
     """
     for name in raw:
         if name not in _SETTING_NAMES:
-            raise errors.UnknownField("There is no such queue setting.", pointer=json_pointer(name))
+            known = ", ".join(sorted(_SETTING_NAMES))
+            raise errors.UnknownField(f"The settings of a queue are {known}.", pointer=json_pointer(name))
     for name, value in raw.items():
         # One at a time, so that the fault can be pointed at.
         try:
             msgspec.convert({name: value}, QueueSettings)
-        except msgspec.ValidationError as error:
-            raise errors.InvalidSetting(str(error).split(" - at ")[0] + ".", pointer=json_pointer(name)) from None
+        except msgspec.ValidationError:
+            raise errors.InvalidSetting(_SETTING_RULES[name], pointer=json_pointer(name)) from None
     return msgspec.convert(raw, QueueSettings)
 
 
@@ -255,4 +256,17 @@ def json_pointer(*path: str | int) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
-_SETTING_NAMES = frozenset(field.encode_name for field in msgspec.structs.fields(QueueSettings))
+def _rule(name: str, kind: msgspec.inspect.Type) -> str:
+    """Say in words what a setting may be."""
+    if isinstance(kind, msgspec.inspect.IntType):
+        return f"{name} is a whole number from {kind.ge} to {kind.le}."
+    if isinstance(kind, msgspec.inspect.FloatType):
+        return f"{name} is a number from {kind.ge:g} to {kind.le:.10g}."
+    raise TypeError(f"nobody has said yet how to explain {kind}")
+
+
+_SETTING_RULES = {
+    field.encode_name: _rule(field.encode_name, field.type)
+    for field in cast(msgspec.inspect.StructType, msgspec.inspect.type_info(QueueSettings)).fields
+}
+_SETTING_NAMES = frozenset(_SETTING_RULES)

@@ -158,7 +158,7 @@ class Server:
             self.broker,
             reactor=self.clock,
             wall=self.wall,
-            checks={"store": self.broker.trouble} if checks is None else checks,
+            checks={"store": self.broker.trouble, "drain": lambda: None} if checks is None else checks,
             metrics=self.metrics,
             about=about,
         )

@@ -189,7 +189,7 @@ class Api:
         if isinstance(error, exceptions.MethodNotAllowed):
             return problem(errors.MethodNotAllowed(tuple(sorted({*(error.valid_methods or ()), "OPTIONS"}))))
         if isinstance(error, exceptions.NotFound):
-            return problem(errors.NotFound())
+            return problem(errors.NotFound("The API is under /v1/, and no path of it ends with a slash."))
         if isinstance(error, CancelledError):
             # Only receives are cancelled: one that ends its wait has nothing.
             return Answer(200, b"[]")

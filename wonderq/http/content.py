@@ -33,6 +33,8 @@ class Kind(NamedTuple):
     refusal: str | None = None
 
 
+_CUT_OFF = "The JSON is empty, or ends too early, or has half of a surrogate pair."
+
 _NO_TYPE = f"A content type is type/subtype, with parameters or without, at most {MAX_CONTENT_TYPE} characters."
 
 
@@ -101,7 +103,7 @@ def require_json(call: Call) -> None:
     """
     refuse_encoding(call)
     if call.header(b"content-type") is not None and kind(content_type(call)).form != "json":
-        raise UnsupportedMediaType("This call takes application/json.")
+        raise UnsupportedMediaType("This call takes JSON: send Content-Type: application/json.")
 
 
 def check_utf8(body: bytes) -> None:
@@ -132,4 +134,6 @@ def invalid_json(error: msgspec.DecodeError | RecursionError) -> InvalidJSON:
     """Say what the parser found; it names a place and a fault, never what stands there."""
     if isinstance(error, RecursionError):
         return InvalidJSON("The JSON is nested too deeply.")
-    return InvalidJSON(f"{error}.")
+    fault = str(error)
+    # The parser says so of an empty body, and of a \ud800 without its other half.
+    return InvalidJSON(_CUT_OFF if fault == "Input data was truncated" else f"{fault}.")

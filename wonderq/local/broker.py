@@ -232,10 +232,12 @@ class LocalBroker(Lifetime):
         """Return the queue of a draft that may go there."""
         queue = self._shelf.queues.get(draft.queue)
         if queue is None:
-            raise errors.NoSuchQueue(pointer=pointer)
+            raise errors.NoSuchQueue(f"There is no queue {draft.queue}.", pointer=pointer)
         if len(draft.body) > queue.settings.max_message_bytes:
             raise errors.MessageTooLarge(
-                f"The queue takes messages of at most {queue.settings.max_message_bytes} bytes.", pointer=pointer
+                f"The message has {len(draft.body)} bytes; maxMessageBytes of {queue.name} is"
+                f" {queue.settings.max_message_bytes}.",
+                pointer=pointer,
             )
         return queue
 

@@ -59,7 +59,7 @@ class Shelf:
         """
         queue = self.queues.get(name)
         if queue is None:
-            raise NoSuchQueue
+            raise NoSuchQueue(f"There is no queue {name}.")
         return queue
 
     def put_queue(self, name: str, settings: QueueSettings) -> Queue:
