@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# werkzeug loads this for its first request; by then there may be no file descriptor left to load it with.
+import encodings.idna  # noqa: F401
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec
 
