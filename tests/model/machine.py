@@ -93,7 +93,9 @@ class BrokerMachine(Watched):
     @rule(back=drawn.small)
     def hang_up(self, back: int) -> None:
         asker, _, answer = self.asked.pop(back % len(self.asked))
+        # The wait ends first; then, as with every verb, what is overdue is done.
         self.model.hang_up(asker)
+        self.model.catch_up()
         answer.cancel()
         self.settle()
 

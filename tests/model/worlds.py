@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 
 from tests.model.notebook import Notebook, Paper
 from wonderq.local.broker import LocalBroker
@@ -148,12 +148,13 @@ class InSqlite(World):
         super().__init__()
 
     def make_journal(self, clock: StoreClock) -> IJournal:
-        def in_thread(work: Callable[[], T]) -> Deferred[T]:
-            return maybeDeferred(work)
+        reactor = self.clock
 
-        return SqliteJournal(
-            str(self._directory() / "queue.db"), clock, self.clock, in_thread, sync=self.sync, min_free=0
-        )
+        def in_thread(work: Callable[[], T]) -> Deferred[T]:
+            # In some later turn, as with a real thread.
+            return deferLater(reactor, 0, work)
+
+        return SqliteJournal(str(self._directory() / "queue.db"), clock, reactor, in_thread, self.sync, min_free=0)
 
     def crash(self) -> None:
         dying = self._directory()
