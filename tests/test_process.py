@@ -32,6 +32,11 @@ def test_a_refusal_after_logging_has_begun_still_goes_to_stderr_and_once() -> No
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "wonderq: taken\n")
 
 
+def test_a_refusal_may_have_another_status() -> None:
+    done = run("refusal = Refused('full', 74)", "Process().refused(refusal)", "raise refusal")
+    assert (done.returncode, done.stderr) == (74, "wonderq: full\n")
+
+
 def test_twistd_can_catch_a_refusal_to_tidy_up() -> None:
     with pytest.raises(Exception, match="wonderq: taken"):
         raise Refused("taken")
@@ -91,6 +96,11 @@ def test_whoever_launches_a_daemon_sees_its_refusal() -> None:
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "wonderq: Zwölf Boxkämpfer " + " ".join(20 * ["jagen Viktor"]) + "\n"
+
+
+def test_whoever_launches_a_daemon_gets_the_status_of_its_refusal() -> None:
+    done = daemonise("refusal = Refused('full', 74)", "daemon.refused(refusal)", "raise refusal")
+    assert (done.returncode, done.stdout, done.stderr) == (74, "", "wonderq: full\n")
 
 
 def test_whoever_launches_a_daemon_that_starts_goes_on() -> None:

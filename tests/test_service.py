@@ -13,9 +13,9 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.rig import LOCAL, FakeEndpoint, Rig
-from wonderq.broker import StoreRefused
+from wonderq.broker import StoreRefused, StoreUnwell
 from wonderq.errors import StoreUnavailable
-from wonderq.process import STORE_FAILED, Refused
+from wonderq.process import REFUSED, STORE_FAILED, Refused
 from wonderq.service import CLOSE_SECONDS, STOP_SECONDS, is_local, url
 
 
@@ -59,24 +59,27 @@ class StartTests(SynchronousTestCase):
             ],
         )
 
-    def refusal(self, rig: Rig) -> str:
+    def refusal(self, rig: Rig) -> tuple[str, int]:
+        """Return the line of a refusal, and the exit status."""
         refused = self.assertRaises(Refused, rig.start)
         self.assertEqual(rig.process.told, [str(refused)])
         self.assertFalse(rig.listening)
-        return str(refused)
+        return str(refused), refused.status
 
     def test_a_taken_address_is_refused_by_its_description_and_the_systems_reason(self) -> None:
         taken = CannotListenError("127.0.0.1", 80, OSError(98, "Address already in use"))
         rig = Rig(FakeEndpoint(LOCAL), FakeEndpoint(taken))
-        self.assertEqual(self.refusal(rig), "wonderq: Cannot listen on fake:1: Address already in use.")
+        self.assertEqual(self.refusal(rig), ("wonderq: Cannot listen on fake:1: Address already in use.", REFUSED))
 
     def test_whatever_else_keeps_it_from_listening_is_refused_too(self) -> None:
         rig = Rig(FakeEndpoint(OverflowError("bind(): port must be 0-65535.")))
-        self.assertEqual(self.refusal(rig), "wonderq: Cannot listen on fake:0: bind(): port must be 0-65535.")
+        self.assertEqual(
+            self.refusal(rig), ("wonderq: Cannot listen on fake:0: bind(): port must be 0-65535.", REFUSED)
+        )
 
     def test_an_address_open_to_other_machines_is_refused_unless_that_is_meant(self) -> None:
         everywhere = IPv4Address("TCP", "0.0.0.0", 8080)
-        line = self.refusal(Rig(FakeEndpoint(LOCAL), FakeEndpoint(everywhere)))
+        line, _ = self.refusal(Rig(FakeEndpoint(LOCAL), FakeEndpoint(everywhere)))
         self.assertTrue(line.startswith("wonderq: fake:1 is open to other machines"), line)
         rig = Rig(FakeEndpoint(everywhere), insecure=True)
         rig.start()
@@ -85,7 +88,12 @@ class StartTests(SynchronousTestCase):
     def test_a_store_that_is_not_to_be_had_is_refused(self) -> None:
         rig = Rig()
         rig.journal.refusal = StoreRefused("a.sqlite is in use by process 7")
-        self.assertEqual(self.refusal(rig), "wonderq: a.sqlite is in use by process 7.")
+        self.assertEqual(self.refusal(rig), ("wonderq: a.sqlite is in use by process 7.", REFUSED))
+
+    def test_a_store_whose_disk_is_not_well_is_refused_with_another_status(self) -> None:
+        rig = Rig()
+        rig.journal.refusal = StoreUnwell("a.sqlite cannot be opened: its disk is full")
+        self.assertEqual(self.refusal(rig), ("wonderq: a.sqlite cannot be opened: its disk is full.", STORE_FAILED))
 
 
 class SettleTests(SynchronousTestCase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.client import Answer, NoAnswer, NotSent, Refused, Session
+from tests.daemon.preload import Disk
 from tests.daemon.process import Daemon
 from wonderq.process import STORE_FAILED
 
@@ -55,10 +57,10 @@ class Refusals:
         self.folder = folder
         self._mode = mode
 
-    def refused(self, *options: str) -> str:
+    def refused(self, *options: str, status: int = 1) -> str:
         """Return the one line of a start that is refused as it should be."""
         done = twistd(self.folder, *self._mode, "wonderq", *options)
-        assert done.returncode == 1, (done.stdout, done.stderr)
+        assert done.returncode == status, (done.stdout, done.stderr)
         assert done.stderr.startswith("wonderq: "), (done.stdout, done.stderr)
         assert done.stderr.count("\n") == 1, done.stderr
         log = self.folder / "twistd.log"
@@ -154,6 +156,20 @@ def test_a_file_that_is_no_store_is_refused_and_left_alone(start: Refusals, tmp_
 def test_a_data_directory_that_cannot_be_made_is_refused(start: Refusals, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     start.refused("--listen", LOOPBACK, "--data", str(tmp_path / "file" / "data"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), [(errno.ENOSPC, "its disk is full; free "), (errno.EIO, "[Errno 5] Input/output error")]
+)
+def test_a_disk_that_is_full_or_broken_has_a_status_of_its_own_since_it_may_be_well_again(
+    fault: int, reason: str, start: Refusals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(tmp_path)
+    for name, value in disk.environment.items():
+        monkeypatch.setenv(name, value)
+    disk.fail(fault)
+    line = start.refused("--listen", LOOPBACK, "--data=data", status=STORE_FAILED)
+    assert line.startswith(f"wonderq: data/wonderq.sqlite cannot be opened: {reason}")
 
 
 def test_a_variable_can_be_wrong_too(start: Refusals, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,6 +119,10 @@ class StoreRefused(Exception):
     """A store cannot be opened; the text is one line for the operator."""
 
 
+class StoreUnwell(StoreRefused):
+    """It cannot be opened since its disk is full or has a fault: once that is over, the next try may go well."""
+
+
 class IStore(IBroker):
     """A broker together with what it takes to run it: what a server composes, and no front knows."""
 
@@ -130,6 +134,7 @@ class IStore(IBroker):
         """Take possession of the store.
 
         @raise StoreRefused: it is in use, newer than this program, or not a store.
+        @raise StoreUnwell: its disk is full or has a fault.
         """
 
     def start() -> Deferred[None]:

@@ -16,7 +16,10 @@ from typing import Final
 from uuid import uuid4
 
 STORE_FAILED: Final = 74
-"""The exit status after the store has failed: EX_IOERR of sysexits.h.  A refused start exits with 1."""
+"""The exit status after the store, or its disk, has failed: EX_IOERR of sysexits.h.  Starting again may help."""
+
+REFUSED: Final = 1
+"""The exit status of a start that is refused for another reason.  Starting again does not help."""
 
 
 class Refused(SystemExit, Exception):
@@ -24,10 +27,13 @@ class Refused(SystemExit, Exception):
 
     It is a C{SystemExit}: the process ends, without a traceback, with 1, and Python writes the text to C{sys.stderr}.
     And it is an C{Exception}: that is what makes twistd take its pid file away before it lets it pass.
+
+    @ivar status: the exit status; another one than 1 only for who is L{told <Process.refused>} of the refusal.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, status: int = REFUSED) -> None:
         super().__init__("wonderq: " + " ".join(reason.split()))
+        self.status = status
 
 
 class Process:
@@ -39,7 +45,7 @@ class Process:
     def refused(self, refusal: Refused) -> None:
         """Tell that it has not, once logging has begun: C{sys.stderr} leads to the log then."""
         tell(str(refusal))
-        refusal.code = 1
+        refusal.code = refusal.status
 
     def settle(self) -> None:
         """Spare the garbage collector all that is here to stay: to walk through it takes tens of milliseconds."""
@@ -68,7 +74,8 @@ class Daemon(Process):
 
     twistd forks twice after the service is made and before it is started.  The daemon's stderr is then /dev/null, and
     what twistd itself tells the process that waits is cut off at 100 bytes and sends people to a log file.  So a
-    refusal goes through a pipe of our own, which that process reads, before twistd's, as soon as it has forked.
+    refusal goes through a pipe of our own, which that process reads, before twistd's, as soon as it has forked: a byte
+    with the exit status, then the line.
     """
 
     def __init__(self) -> None:
@@ -84,17 +91,17 @@ class Daemon(Process):
     def refused(self, refusal: Refused) -> None:
         """See L{Process.refused}."""
         # Not closed: the other end reads on until this process has ended, with its pid file gone.
-        os.write(self._write, str(refusal).encode())
+        os.write(self._write, bytes([refusal.status]) + str(refusal).encode())
 
     def _wait(self) -> None:
         if os.getpid() != self._parent:
             return
         os.close(self._write)
         with open(self._read, "rb") as pipe:
-            text = pipe.read().decode()
-        if text:
-            tell(text)
-            self.leave(1)
+            told = pipe.read()
+        if told:
+            tell(told[1:].decode())
+            self.leave(told[0])
 
 
 def tell(line: str) -> None:

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from wonderq.broker import IStore, StoreRefused
+from wonderq.broker import IStore, StoreRefused, StoreUnwell
 from wonderq.config import Config
 from wonderq.http.factory import ChannelFactory
 from wonderq.metrics import ReactorLag
@@ -119,6 +119,8 @@ class Server(Service):
     def _open(self) -> None:
         try:
             self._broker.open()
+        except StoreUnwell as error:
+            raise Refused(f"{error}.", STORE_FAILED) from None
         except StoreRefused as error:
             raise Refused(f"{error}.") from None
         except OSError as error:

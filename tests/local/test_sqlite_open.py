@@ -15,7 +15,7 @@ import apsw
 import pytest
 
 from tests.local.stores import Store
-from wonderq.broker import StoreRefused
+from wonderq.broker import StoreRefused, StoreUnwell
 from wonderq.local.schema import APPLICATION_ID, VERSION
 from wonderq.local.store_file import refusing
 from wonderq.model import QueueSettings
@@ -228,22 +228,31 @@ def test_a_place_where_nothing_can_be_made_is_refused(tmp_path: Path) -> None:
     "error",
     [
         OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
         apsw.exception_for(apsw.SQLITE_FULL),
         apsw.exception_for(apsw.SQLITE_IOERR_SHMSIZE),
     ],
-    ids=["the lock", "the database", "the index of the log"],
+    ids=["the lock", "the quota", "the database", "the index of the log"],
 )
 def test_a_store_on_a_full_disk_is_refused_with_what_to_do(error: Exception) -> None:
-    with pytest.raises(StoreRefused) as refused, refusing("PATH"):
+    with pytest.raises(StoreUnwell) as refused, refusing("PATH"):
         raise error
     assert str(refused.value) == (
         "PATH cannot be opened: its disk is full; free the size of its log and 1 MB, nothing is lost"
     )
 
 
-def test_another_fault_of_the_disk_is_named() -> None:
-    with pytest.raises(StoreRefused, match="cannot be opened: disk I/O error"), refusing("PATH"):
-        raise apsw.IOError("disk I/O error")
+@pytest.mark.parametrize("error", [apsw.IOError("disk I/O error"), OSError(errno.EIO, "disk I/O error")])
+def test_another_fault_of_the_disk_is_named(error: Exception) -> None:
+    with pytest.raises(StoreUnwell, match=r"cannot be opened: .*disk I/O error"), refusing("PATH"):
+        raise error
+
+
+@pytest.mark.parametrize("error", [apsw.CantOpenError(), PermissionError(errno.EACCES, "Permission denied")])
+def test_what_no_other_try_helps_against_is_no_fault_of_the_disk(error: Exception) -> None:
+    with pytest.raises(StoreRefused) as refused, refusing("PATH"):
+        raise error
+    assert not isinstance(refused.value, StoreUnwell)
 
 
 def test_a_store_that_another_program_writes_to_is_refused(path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 
 import apsw
 
-from wonderq.broker import StoreRefused
+from wonderq.broker import StoreRefused, StoreUnwell
 from wonderq.local.changes import Changes
 from wonderq.local.clock import Mark
 from wonderq.local.lockfile import LockFile, make_directory, sync_directory
@@ -170,11 +170,19 @@ def refusing(path: str) -> Iterator[None]:
         raise StoreRefused(f"{path} is locked by another program") from None
     except FAULTS as error:
         reason = "its disk is full; free the size of its log and 1 MB, nothing is lost" if _is_full(error) else error
-        raise StoreRefused(f"{path} cannot be opened: {reason}") from error
+        refused = StoreUnwell if _is_full(error) or _is_broken(error) else StoreRefused
+        raise refused(f"{path} cannot be opened: {reason}") from error
 
 
 def _is_full(error: BaseException) -> bool:
     """Tell whether there was no room on the disk; the first that needs some is the index of the log."""
     if isinstance(error, OSError):
-        return error.errno == errno.ENOSPC
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
     return isinstance(error, apsw.FullError) or getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE
+
+
+def _is_broken(error: BaseException) -> bool:
+    """Tell whether the disk had a fault."""
+    if isinstance(error, OSError):
+        return error.errno == errno.EIO
+    return isinstance(error, apsw.IOError)
