@@ -111,6 +111,7 @@ class IJournal(Interface):
         """Take possession of the store.
 
         @raise wonderq.broker.StoreRefused: it is in use, newer than this program, or not a store.
+        @raise wonderq.broker.StoreUnwell: its disk is full or has a fault.
         """
 
     def recover(now: float) -> Iterator[Sequence[Survivor]]:
@@ -129,7 +130,11 @@ class IJournal(Interface):
         """Draw the next receipt, likewise."""
 
     def has_room(size: int) -> bool:
-        """Tell whether C{size} more bytes may be published (C{--min-free})."""
+        """Tell whether C{size} more bytes may be published (C{--min-free}).
+
+        @raise errors.StoreUnavailable: the disk cannot be asked; the journal takes no more, and C{on_failure} is
+            called once.
+        """
 
     def put_queue(name: str, settings: QueueSettings) -> None:
         """A queue was made or has new settings."""
