@@ -214,6 +214,35 @@ def test_a_damaged_store_is_refused(path: Path) -> None:
     assert refusal(path).startswith("is damaged: ")
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("table", "meta"),
+        ("table", "queues"),
+        ("table", "messages"),
+        ("table", "delays"),
+        ("table", "leases"),
+        ("table", "history"),
+        ("index", "delays_by_due"),
+        ("trigger", "gone_with_all_rows"),
+    ],
+)
+def test_a_store_that_lacks_something_is_refused_and_left_alone(path: Path, kind: str, name: str) -> None:
+    Store(path).stop()
+    with_sqlite(path, f"PRAGMA journal_mode = DELETE; DROP {kind} {name}")
+    before = path.read_bytes()
+    line = refusal(path)
+    assert line.startswith("is damaged: it has no ")
+    assert f" no {kind} {name}" in line
+    assert path.read_bytes() == before
+
+
+def test_what_somebody_added_to_a_store_is_no_damage(path: Path) -> None:
+    Store(path).stop()
+    with_sqlite(path, "CREATE INDEX by_queue ON messages (queue); ANALYZE")
+    Store(path).stop()
+
+
 def test_a_directory_is_refused(path: Path) -> None:
     path.mkdir()
     assert refusal(path).startswith("cannot be opened: ")

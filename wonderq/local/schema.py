@@ -105,7 +105,7 @@ def rows(connection: apsw.Connection, sql: str, bindings: tuple[Any, ...] = ()) 
 def prepare(connection: apsw.Connection, path: str) -> None:
     """Make the file a store of this version, if it is new or an older one.
 
-    @raise StoreRefused: it is something else, or newer; nothing was written to it.
+    @raise StoreRefused: it is something else, or newer, or a table is missing; nothing was written to it.
     """
     application, version = connection.pragma("application_id"), connection.pragma("user_version")
     if connection.execute("SELECT count(*) FROM sqlite_schema").fetchall() == [(0,)] and (application, version) == (
@@ -120,7 +120,19 @@ def prepare(connection: apsw.Connection, path: str) -> None:
         raise StoreRefused(f"{path} was written by a newer WonderQ (store version {version}, this one knows {VERSION})")
     for older in range(version, VERSION):
         connection.execute(f"BEGIN IMMEDIATE; {MIGRATIONS[older]} PRAGMA user_version = {older + 1}; COMMIT")
+    _look_for_all(connection, path)
     _use_wal(connection, path)
+
+
+def _look_for_all(connection: apsw.Connection, path: str) -> None:
+    """Check that there is each table, index and trigger; else somebody would find out in the middle of a call."""
+    query = "SELECT type, name FROM sqlite_schema"
+    model = apsw.Connection(":memory:")
+    for script in MIGRATIONS:
+        model.execute(script)
+    missing = set(rows(model, query)).difference(rows(connection, query))
+    if missing:
+        raise StoreRefused(f"{path} is damaged: it has no " + ", no ".join(sorted(map(" ".join, missing))))
 
 
 def _use_wal(connection: apsw.Connection, path: str) -> None:
