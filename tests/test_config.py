@@ -101,7 +101,6 @@ def test_the_flag_can_be_set_and_unset_in_the_environment(text: str, insecure: b
 
 def test_a_store_in_memory_has_no_file() -> None:
     assert parse("--store=memory:").store is None
-    assert parse("--store=memory:", "--data=x").store is None
 
 
 def test_a_store_elsewhere_is_the_file_named() -> None:
@@ -163,17 +162,31 @@ def test_a_bad_variable_is_refused_by_its_own_name(setting: Setting, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "environ", "line"),
     [
-        (["--data=a", "--store=sqlite:b"], {}, "wonderq: --data does not go with --store, which names its own file."),
+        (["--data=a", "--store=sqlite:b"], {}, "wonderq: --data does not go with --store, which says where messages"),
+        (["--data=a", "--store=memory:"], {}, "wonderq: --data does not go with --store, which"),
+        (["--data=a"], {"WONDERQ_STORE": "memory:"}, "wonderq: --data does not go with WONDERQ_STORE, which"),
         (["--data=a"], {"WONDERQ_STORE": "sqlite:b"}, "wonderq: --data does not go with WONDERQ_STORE, which"),
         (["--store=sqlite:b"], {"WONDERQ_DATA": "a"}, "wonderq: WONDERQ_DATA does not go with --store, which"),
     ],
 )
-def test_a_directory_does_not_go_with_a_file_elsewhere(
+def test_a_directory_does_not_go_with_another_place_for_messages(
     arguments: list[str], environ: Mapping[str, str], line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     assert refusal(*arguments).startswith(line)
+
+
+def test_an_address_that_is_named_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusal("--listen=unix:a", "--listen=tcp:1", "--listen=unix:a") == "wonderq: --listen names 'unix:a' twice."
+    monkeypatch.setenv("WONDERQ_LISTEN", "tcp:1 tcp:1")
+    assert refusal() == "wonderq: WONDERQ_LISTEN names 'tcp:1' twice."
+    assert parse("--listen=unix:a").listen == ("unix:a",)
+
+
+def test_a_variable_that_names_no_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WONDERQ_LISTEN", "  ")
+    assert refusal() == "wonderq: WONDERQ_LISTEN is a Twisted endpoint, not '  '."
 
 
 @pytest.mark.parametrize("arguments", [["--port=8080"], ["-x"], ["--sync"], ["--insecure=yes"], ["start"], ["--", "x"]])

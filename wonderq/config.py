@@ -60,7 +60,9 @@ class Config(Struct, frozen=True):
 
 
 def read_listen(text: str) -> tuple[str, ...]:
-    """Read endpoint descriptions with blanks between them."""
+    """Read endpoint descriptions, at least one, with blanks between them."""
+    if not text.split():
+        raise ValueError(text)
     return tuple(text.split())
 
 
@@ -164,7 +166,7 @@ VALUES: Final = (
         "wonderq-data",
         read_path,
         "a directory",
-        f"Directory for the embedded store {STORE_FILE}, made if it is missing; not together with --store sqlite:.",
+        f"Directory for the embedded store {STORE_FILE}, made if it is missing; not together with --store.",
     ),
     Setting(
         "store",
@@ -243,12 +245,12 @@ def read_config(given: Mapping[str, str], listen: Sequence[str], environ: Mappin
             values[setting.name] = setting.read(text)
         except ValueError:
             raise usage.UsageError(f"{origins[setting.name]} is {setting.form}, not {text!r}.") from None
-    if "store" in origins and values["store"] is not None and "data" in origins:
-        raise usage.UsageError(f"{origins['data']} does not go with {origins['store']}, which names its own file.")
+    if "store" in origins and "data" in origins:
+        raise usage.UsageError(f"{origins['data']} does not go with {origins['store']}, which says where messages are.")
     # The default store is in the data directory, wherever that is.
     own = "store" not in origins
     return Config(
-        listen=tuple(listen) or values["listen"],
+        listen=_each_once("--listen", tuple(listen)) or _each_once(LISTEN.variable, values["listen"]),
         store=os.path.join(values["data"], STORE_FILE) if own else values["store"],
         sync=values["sync"],
         min_free=values["min-free"],
@@ -257,6 +259,13 @@ def read_config(given: Mapping[str, str], listen: Sequence[str], environ: Mappin
         max_connections=values["max-connections"],
         max_buffered=values["max-buffered"],
     )
+
+
+def _each_once(origin: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
+    for address in addresses:
+        if addresses.count(address) > 1:
+            raise usage.UsageError(f"{origin} names {address!r} twice.")
+    return addresses
 
 
 class Options(usage.Options):
