@@ -19,7 +19,7 @@ EXAMPLES = int(os.environ.get("WONDERQ_MODEL_EXAMPLES", "0"))
 
 @pytest.mark.timeout(0 if EXAMPLES else 900)  # A failure takes time to be made small.
 @pytest.mark.parametrize(
-    ("world", "examples"), [(InMemory, 200), (OnPaper, 300), (OnNarrowPaper, 100), (InSqlite, 150)]
+    ("world", "examples"), [(InMemory, 300), (OnPaper, 400), (OnNarrowPaper, 150), (InSqlite, 250)]
 )
 def test_the_broker_agrees_with_the_model(world: type[World], examples: int) -> None:
     run_state_machine_as_test(
