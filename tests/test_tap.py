@@ -16,11 +16,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from twisted.internet.testing import MemoryReactor
 
 from tests.daemon.client import Answer, NoAnswer, NotSent, Refused, Session
 from tests.daemon.preload import Disk
 from tests.daemon.process import Daemon
+from wonderq.config import Config
+from wonderq.local.journal import Sync
 from wonderq.process import STORE_FAILED
+from wonderq.tap import endpoints
 
 TWISTD = Path(sys.executable).with_name("twistd")
 LOOPBACK = "tcp:0:interface=127.0.0.1"
@@ -102,6 +106,34 @@ def server(tmp_path: Path) -> Iterator[Daemon]:
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(options: list[str], tmp_path: Path) -> None:
     Refusals(tmp_path, "-n").refused(*options)
+
+
+@pytest.mark.parametrize(
+    ("description", "hint"),
+    [
+        ("tcp:0:interface=::1", r"colons in a value are written \:, as in tcp:8080:interface=\:\:1."),
+        ("tcp6:0:interface=::1", r"colons in a value are written \:, as in tcp:8080:interface=\:\:1."),
+        ("tcp:0:50:::1", r"colons in a value are written \:, as in tcp:8080:interface=\:\:1."),
+        ("tcp", "ports and backlogs are numbers, as in tcp:8080:interface=127.0.0.1."),
+        ("tcp:", "ports and backlogs are numbers, as in tcp:8080:interface=127.0.0.1."),
+        ("tcp:eighty", "ports and backlogs are numbers, as in tcp:8080:interface=127.0.0.1."),
+        ("unix:socket:mode=rw", "a mode is an octal number, as in unix:socket:mode=660."),
+        (
+            "systemd:domain=INET:index=0",
+            "systemd has handed over no such socket (it does to the service of a .socket unit).",
+        ),
+        (
+            "systemd:domain=INET:name=web",
+            "systemd has handed over no such socket (it does to the service of a .socket unit).",
+        ),
+        ("systemd:domain=INET", "Specify exactly one of descriptor index or name."),
+        ("onion:1", "Unknown endpoint type: 'onion'."),
+    ],
+)
+def test_a_description_that_is_no_endpoint_is_refused_with_what_to_do(description: str, hint: str) -> None:
+    with pytest.raises(SystemExit) as refused:
+        endpoints(Config((description,), None, Sync(), 0, 0.0, False), MemoryReactor())
+    assert str(refused.value) == f"wonderq: {description!r} is no Twisted endpoint: {hint}"
 
 
 @pytest.mark.parametrize(

@@ -110,9 +110,10 @@ class Server(Service):
         if failures:
             raise Refused(f"Cannot listen on {description}: {_reason(failures[0].value)}.")
         if not self._config.insecure and not is_local(self._ports[-1].getHost()):
+            here = r"\:\:1" if isinstance(self._ports[-1].getHost(), IPv6Address) else "127.0.0.1"
             raise Refused(
-                f"{description} is open to other machines, and no keys are asked for; add interface=127.0.0.1 to it, or"
-                " give --insecure if that is meant."
+                f"{description} is open to other machines, and no keys are asked for; let it listen to this one alone"
+                f" (interface={here}), or give --insecure if that is meant."
             )
         self._channels.accepts_from(self._ports[-1])
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from twisted.application.service import IService
 from twisted.internet import reactor as the_reactor
@@ -24,6 +25,13 @@ from wonderq.process import Daemon, Process, Refused, boot_id, monotonic_clock
 from wonderq.service import Server
 
 __all__ = ["Options", "makeService"]
+
+_HINTS: Final = (
+    # What Twisted's parsers say, as functions that were called wrongly, and what it means for who wrote a description.
+    ("multiple values|positional arguments? but", r"colons in a value are written \:, as in tcp:8080:interface=\:\:1"),
+    ("argument: 'port'|base 10", "ports and backlogs are numbers, as in tcp:8080:interface=127.0.0.1"),
+    ("base 8", "a mode is an octal number, as in unix:socket:mode=660"),
+)
 
 
 def makeService(options: Options) -> IService:
@@ -80,8 +88,18 @@ def endpoints(config: Config, reactor: Any) -> dict[str, IStreamServerEndpoint]:
         try:
             made[description] = serverFromString(reactor, description)
         except Exception as error:  # noqa: BLE001 - whatever a parser, maybe a plugin's, makes of wrong arguments
-            raise Refused(f"{description!r} is no Twisted endpoint: {error}") from None
+            raise Refused(f"{description!r} is no Twisted endpoint: {_hint(description, error)}.") from None
     return made
+
+
+def _hint(description: str, error: Exception) -> str:
+    """Say what to do about a description that is refused; where the parser's own words tell, they stay."""
+    if description.startswith("systemd:") and isinstance(error, LookupError):
+        return "systemd has handed over no such socket (it does to the service of a .socket unit)"
+    for words, hint in _HINTS:
+        if re.search(words, str(error)):
+            return hint
+    return str(error).rstrip(".")
 
 
 def process_of(options: Options) -> Process:
