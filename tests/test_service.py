@@ -14,9 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.rig import LOCAL, FakeEndpoint, Rig
 from wonderq.broker import StoreRefused, StoreUnwell
+from wonderq.config import Config
 from wonderq.errors import StoreUnavailable
+from wonderq.local.journal import Sync
 from wonderq.process import REFUSED, STORE_FAILED, Refused
-from wonderq.service import CLOSE_SECONDS, STOP_SECONDS, is_local, url
+from wonderq.service import CLOSE_SECONDS, STOP_SECONDS, Shortage, is_local, url
 
 
 class StartTests(SynchronousTestCase):
@@ -97,6 +99,28 @@ class StartTests(SynchronousTestCase):
         rig = Rig()
         rig.journal.refusal = StoreUnwell("a.sqlite cannot be opened: its disk is full")
         self.assertEqual(self.refusal(rig), ("wonderq: a.sqlite cannot be opened: its disk is full.", STORE_FAILED))
+
+
+class ShortageTests(SynchronousTestCase):
+    def test_a_full_disk_and_its_end_are_a_line_each(self) -> None:
+        shortage = Shortage(Config((), "a.sqlite", Sync(), 1000, 0.0, False))
+        self.assertFalse(shortage.full)
+        with capturedLogs() as logs:
+            shortage.changed(False)
+            self.assertTrue(shortage.full)
+            shortage.changed(True)
+            self.assertFalse(shortage.full)
+        self.assertEqual(
+            [(event["log_level"], formatEvent(event)) for event in logs],
+            [
+                (
+                    LogLevel.warn,
+                    "The disk of a.sqlite is full: publishing is refused, since less than 1000 bytes (--min-free) would"
+                    " be left.",
+                ),
+                (LogLevel.info, "There is room on the disk of a.sqlite: publishing is possible again."),
+            ],
+        )
 
 
 class SettleTests(SynchronousTestCase):

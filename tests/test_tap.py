@@ -312,6 +312,15 @@ def test_the_log_of_a_quiet_life_is_short_and_says_where_and_what(tmp_path: Path
         assert len(ours) == 6
 
 
+def test_a_server_that_starts_without_room_to_publish_says_so_once(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "--min-free=900000G") as server:
+        for _ in range(2):
+            with pytest.raises(Refused):
+                server.session().publish(b"too much")
+        assert server.get("/v1/status").value["diskFull"] is True
+        assert server.output().count("publishing is refused") == 1
+
+
 def test_timers_run_on_the_clock_that_nobody_sets() -> None:
     program = """
 import time
@@ -330,3 +339,4 @@ assert abs(reactor.callLater(5, print).getTime() - now - 5) < 1
 def test_status_tells_the_kind_of_store(server: Daemon) -> None:
     status = server.get("/v1/status").value
     assert (status["store"], status["sync"], status["ready"]) == ("sqlite", "always", True)
+    assert status["diskFull"] is False

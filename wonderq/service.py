@@ -33,6 +33,34 @@ CLOSE_SECONDS: Final = 1.0
 """How long clients may then take to read their last answer."""
 
 
+class Shortage:
+    """Whether there is room to publish, for the log and for C{/v1/status}.
+
+    @ivar full: publishing is refused.
+    """
+
+    _log = Logger()
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.full = False
+
+    def changed(self, roomy: bool) -> None:
+        """There is room to publish again, or there is no more."""
+        self.full = not roomy
+        if roomy:
+            self._log.info("There is room on the disk of {store}: publishing is possible again.", **self._fields())
+        else:
+            self._log.warn(
+                "The disk of {store} is full: publishing is refused, since less than {min_free} bytes (--min-free)"
+                " would be left.",
+                **self._fields(),
+            )
+
+    def _fields(self) -> dict[str, object]:
+        return {"store": self._config.store, "min_free": self._config.min_free}
+
+
 class Server(Service):
     """One server: its listeners, its broker, and the threads in which its disk is synced."""
 

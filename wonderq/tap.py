@@ -22,7 +22,7 @@ from wonderq.local.journal import IJournal, MemoryJournal
 from wonderq.local.sqlite import SqliteJournal
 from wonderq.metrics import Metrics, ReactorLag
 from wonderq.process import Daemon, Process, Refused, boot_id, monotonic_clock
-from wonderq.service import Server
+from wonderq.service import Server, Shortage
 
 __all__ = ["Options", "makeService"]
 
@@ -47,6 +47,7 @@ def makeService(options: Options) -> IService:
     # One thread syncs, another may checkpoint.
     threads = ThreadPool(1, 2, "wonderq store")
     metrics = Metrics()
+    shortage = Shortage(config)
     journal: IJournal
     if config.store is None:
         journal = MemoryJournal()
@@ -59,6 +60,7 @@ def makeService(options: Options) -> IService:
             config.sync,
             config.min_free,
             metrics.synced,
+            shortage.changed,
         )
     broker = LocalBroker(journal, reactor, clock)
     server = Server(
@@ -71,8 +73,15 @@ def makeService(options: Options) -> IService:
         lag=ReactorLag(reactor, metrics.lagged),
     )
     checks = {"store": broker.trouble, "drain": server.trouble}
-    about = {"store": "memory" if config.store is None else "sqlite", "sync": config.sync.mode}
-    api = Api(broker, reactor=reactor, wall=time.time, checks=checks, metrics=metrics, about=lambda: about)
+    store = "memory" if config.store is None else "sqlite"
+    api = Api(
+        broker,
+        reactor=reactor,
+        wall=time.time,
+        checks=checks,
+        metrics=metrics,
+        about=lambda: {"store": store, "sync": config.sync.mode, "diskFull": shortage.full},
+    )
     channels = ChannelFactory(api, reactor, config.max_connections, config.max_buffered)
     server.serve(channels, endpoints(config, reactor))
     return server

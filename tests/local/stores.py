@@ -85,6 +85,7 @@ class Store:
     """A journal, open unless it was refused.
 
     @ivar faults: what C{on_failure} was called with.
+    @ivar room: what C{on_room} was called with.
     @ivar syncs: the size of the log at the begin of each sync, that of the opening first.
     """
 
@@ -102,10 +103,11 @@ class Store:
         self.clock = clock or Reactor()
         self.threads = Threads()
         self.faults: list[BaseException] = []
+        self.room: list[bool] = []
         self.syncs: list[int] = []
         self.time = StoreClock(self.clock.seconds, wall or self.clock.seconds, boot)
         self.journal = SqliteJournal(
-            str(path), self.time, self.clock, self._in_thread, sync, min_free, lambda seconds: None
+            str(path), self.time, self.clock, self._in_thread, sync, min_free, on_room=self.room.append
         )
         self.journal.on_failure = self.faults.append
         self.journal.open()

@@ -11,7 +11,7 @@ import msgspec
 from tests.local.stores import Store
 from wonderq.local.checkpoint import LONG
 from wonderq.local.journal import Fate
-from wonderq.local.room import Room
+from wonderq.local.room import MARGIN, Room
 from wonderq.model import Attempt, Message
 
 
@@ -22,7 +22,8 @@ class Disk:
         self.free = free
         self.pending = pending
         self.reusable = reusable
-        self.room = Room(1000, lambda: self.free, lambda: self.pending, lambda: self.reusable)
+        self.told: list[bool] = []
+        self.room = Room(1000, lambda: self.free, lambda: self.pending, lambda: self.reusable, self.told.append)
 
     def fits(self, size: int, noted: int = 0) -> bool:
         return self.room.has(size, noted)
@@ -70,6 +71,59 @@ def test_room_within_the_file_counts_while_half_of_the_reserve_is_there() -> Non
     assert not Disk(free=499, reusable=201).fits(100)
 
 
+# -- a shortage, and its end --
+
+
+def test_whoever_is_refused_again_and_again_makes_one_shortage() -> None:
+    disk = Disk(free=1200)
+    assert [disk.fits(size) for size in (100, 101, 102, 100, 200)] == [True, False, False, True, False]
+    assert disk.told == [False]
+
+
+def test_a_shortage_is_over_when_the_largest_that_was_refused_fits_with_some_to_spare() -> None:
+    disk = Disk(free=1000)
+    assert [disk.fits(size) for size in (200, 300, 100)] == [False] * 3
+    disk.free = 1000 + 2 * 300 + MARGIN - 1
+    assert disk.fits(0)
+    assert disk.told == [False]
+    disk.free += 1
+    assert disk.fits(0)
+    assert disk.told == [False, True]
+
+
+def test_a_store_that_is_emptied_as_fast_as_it_is_filled_stays_short() -> None:
+    disk = Disk(free=999)
+    for _ in range(3):
+        assert not disk.fits(100)
+        disk.reusable = 201
+        assert disk.fits(100)
+        disk.reusable = 0
+    assert disk.told == [False]
+    disk.reusable = 2 * 100 + MARGIN + 1
+    assert disk.fits(0)
+    assert disk.told == [False, True]
+
+
+def test_the_end_of_a_shortage_is_found_by_whatever_is_written() -> None:
+    disk = Disk(free=999)
+    assert not disk.fits(0)
+    disk.free = 5000 + MARGIN
+    disk.room.written()
+    assert disk.told == [False, True]
+
+
+def test_the_next_shortage_is_told_like_the_first() -> None:
+    disk = Disk(free=999)
+    assert not disk.fits(10_000)
+    disk.free = 50_000 + MARGIN
+    assert disk.fits(0)
+    disk.free = 999
+    assert not disk.fits(0)
+    disk.free = 1000 + MARGIN
+    assert disk.fits(0)
+    assert disk.told == [False, True, False, True]
+
+
 # -- the same on a real disk --
 
 
@@ -85,6 +139,30 @@ def test_a_store_asks_its_disk(tmp_path: Path) -> None:
     store.stop()
     store = Store(tmp_path / "store.sqlite", min_free=2**62)
     assert not store.journal.has_room(0)
+    store.stop()
+
+
+def test_a_store_that_opens_without_room_says_so_at_once(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite", min_free=2**62)
+    assert store.room == [False]
+    store.stop()
+    store = Store(tmp_path / "store.sqlite", min_free=0)
+    assert store.room == []
+    store.stop()
+
+
+def test_a_store_that_consumers_empty_says_when_it_has_room_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    store.queue()
+    ids = [store.publish(b"x" * 100_000) for _ in range(100)]
+    store.written()
+    store.stop()
+    store = Store(store.path, min_free=free_on(tmp_path) * 3 // 2)
+    assert not store.journal.has_room(1_000_000)
+    for message in ids:
+        store.journal.delete(message)
+    store.written()
+    assert store.room == [False, True]
     store.stop()
 
 

@@ -60,6 +60,7 @@ class SqliteJournal:
         sync: Sync = Sync(),  # noqa: B008 - immutable
         min_free: int = MIN_FREE,
         on_sync: Callable[[float], object] = lambda seconds: None,
+        on_room: Callable[[bool], object] = lambda roomy: None,
     ) -> None:
         """Do nothing yet; L{open} does.
 
@@ -68,6 +69,7 @@ class SqliteJournal:
             or a checkpoint delays the syncs.
         @param min_free: bytes of disk that publishing leaves free.
         @param on_sync: called with the seconds that each sync took.
+        @param on_room: called when there is no room to publish, or there is again; see L{Room}.
         """
         self.on_failure: Callable[[BaseException], object] = lambda fault: None
         self.durability = _DURABILITY[sync.mode]
@@ -77,6 +79,7 @@ class SqliteJournal:
         self._in_thread = in_thread
         self._min_free = min_free
         self._on_sync = on_sync
+        self._on_room = on_room
         self._sync_all = sync.mode == "strict"
         self._sync_durable = sync.mode == "always"
         self._changes = Changes()
@@ -269,7 +272,11 @@ class SqliteJournal:
             self._group.fail,
             min(LONG, max(SHORTEST, self._min_free // 4 // PAGE_SIZE)),
         )
-        self._room = Room(self._min_free, file.free, lambda: self._checkpointer.pending() * PAGE_SIZE, file.reusable)
+        self._room = Room(
+            self._min_free, file.free, lambda: self._checkpointer.pending() * PAGE_SIZE, file.reusable, self._on_room
+        )
+        # Whoever starts below --min-free shall hear of it now.
+        self._room.has(0, 0)
 
     def _meta(self) -> Meta:
         self._limits = (self._ids.limit, self._receipts.limit)
@@ -279,8 +286,8 @@ class SqliteJournal:
         """Write what was noted; tell whether it raised a limit, which is to be synced in every mode."""
         self._file.write(self._changes, self._meta())
         self._changes.clear()
-        self._room.written()
         self._checkpointer.written(self._file.log)
+        self._room.written()
         return self._ids.behind() or self._receipts.behind()
 
     def _sync(self) -> Deferred[None]:
