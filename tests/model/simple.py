@@ -19,6 +19,7 @@ RELEASED, EXPIRED = "released", "lease expired"
 class Grant:
     """One lease, while it lasts and after.
 
+    @ivar promised: its deadline as it was granted; C{deadline} moves when it is extended.
     @ivar receipt: what the broker under test called it; C{None} until its answer has come.
     @ivar turn: when its timer was set, counted in timers.
     """
@@ -27,10 +28,14 @@ class Grant:
     consumer: str
     receives: int
     start: float
-    deadline: float
+    promised: float
     turn: int
     failure: str | None
     receipt: int | None = None
+    deadline: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deadline = self.promised
 
 
 @dataclass(eq=False)
@@ -79,7 +84,8 @@ class Simple:
         self.queues = {"default": QueueSettings()}
         self.items: dict[int, Item] = {}
         self.waiting: list[Asker] = []
-        self.grants: list[Grant] = []
+        # Leases of deleted queues: their timers run, and do nothing.
+        self.ghosts: list[Grant] = []
         self.totals: dict[tuple[str, str], int] = {}
         self._turns = count()
 
@@ -146,6 +152,7 @@ class Simple:
 
     def delete_queue(self, name: str) -> None:
         del self.queues[name]
+        self.ghosts += [item.grant for item in self.items.values() if item.grant and item.queue == name]
         self.items = {number: item for number, item in self.items.items() if item.queue != name}
         self.totals = {key: total for key, total in self.totals.items() if key[1] != name}
         for asker in list(self.waiting):
@@ -159,28 +166,28 @@ class Simple:
 
     def moments(self) -> list[float]:
         """Return when something ends, in order."""
-        leases = [item.grant.deadline for item in self.items.values() if item.grant]
+        leases = [grant.deadline for grant in self._timed()]
         delays = [item.since for item in self.items.values() if item.state == "delayed"]
         return sorted(leases + delays + [asker.until for asker in self.waiting])
 
     def catch_up(self) -> None:
         """Do all that is overdue, then let who waits have it."""
-        late = [item.grant for item in self.items.values() if item.grant and item.grant.deadline <= self.now]
+        late = [grant for grant in self._timed() if grant.deadline <= self.now]
         late.sort(key=lambda grant: (grant.deadline, grant.item.id))
         for grant in late:
-            self._expire(grant.item)
+            self._expire(grant)
         ended = [grant.item for grant in late] + self._due()
         self._serve(item.queue for item in ended if item.state == "ready")
 
     def run_timers(self) -> None:
         """Do what is due, one timer after the other."""
         while (moments := self.moments()) and moments[0] <= self.now:
-            ending = [item.grant for item in self.items.values() if item.grant and item.grant.deadline == moments[0]]
+            ending = [grant for grant in self._timed() if grant.deadline == moments[0]]
             ending.sort(key=lambda grant: grant.turn)
             # The first of many that end at one moment does so at once, the others in the next turn.
             for together in (ending[:1], ending[1:]):
                 for grant in together:
-                    self._expire(grant.item)
+                    self._expire(grant)
                 self._serve(grant.item.queue for grant in together if grant.item.state == "ready")
             self._serve(item.queue for item in self._due())
             for asker in [asker for asker in self.waiting if asker.until == moments[0]]:
@@ -190,6 +197,7 @@ class Simple:
     def restart(self) -> None:
         """Forget what only a running server knows."""
         self.waiting.clear()
+        self.ghosts.clear()
         self.totals.clear()
         for _, item in sorted(self.items.items()):
             if item.grant:
@@ -212,7 +220,6 @@ class Simple:
             )
             item.grant, item.state = grant, "leased"
             asker.answer.append(grant)
-            self.grants.append(grant)
             self._count("messages_received", item.queue)
 
     def _serve(self, queues: Iterable[str]) -> None:
@@ -228,9 +235,15 @@ class Simple:
             item.state = "ready"
         return sorted(due, key=lambda item: (item.since, item.id))
 
-    def _expire(self, item: Item) -> None:
-        self._count("lease_expiries", item.queue)
-        self._end(item, "expired", None, EXPIRED, 0)
+    def _timed(self) -> list[Grant]:
+        return [item.grant for item in self.items.values() if item.grant] + self.ghosts
+
+    def _expire(self, grant: Grant) -> None:
+        if grant in self.ghosts:
+            self.ghosts.remove(grant)
+        else:
+            self._count("lease_expiries", grant.item.queue)
+            self._end(grant.item, "expired", None, EXPIRED, 0)
 
     def _end(
         self, item: Item, outcome: str, reason: str | None, failure: str, delay: float, dead: bool = False

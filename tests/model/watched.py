@@ -86,7 +86,7 @@ class Watched(RuleBasedStateMachine):
             item.priority,
             grant.receives,
             WALL + item.published,
-            WALL + grant.deadline,
+            WALL + grant.promised,
             grant.failure,
         )
 
