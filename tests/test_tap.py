@@ -159,6 +159,15 @@ def test_a_taken_port_is_refused(start: Refusals) -> None:
     assert line == f"wonderq: Cannot listen on {description}: Address already in use.\n"
 
 
+def test_a_pid_file_that_a_kill_left_behind_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "twistd.pid").write_text(str(os.getpid()))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        description = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
+        done = twistd(tmp_path, "-n", "wonderq", "--listen", description)
+    assert done.stderr == f"wonderq: Cannot listen on {description}: Address already in use.\n"
+    assert (tmp_path / "twistd.pid").read_text() == str(os.getpid())
+
+
 def test_a_data_directory_in_use_is_refused_and_goes_on_being_used(start: Refusals, server: Daemon) -> None:
     line = start.refused("--listen", LOOPBACK, "--data", str(server.directory / "data"))
     assert f"in use by process {server.process.pid}" in line

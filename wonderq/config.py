@@ -320,6 +320,11 @@ class Options(usage.Options):
         """
         self._given.update((name, self[name]) for name in self.defaults if self[name] is not None)
         self.config = read_config(self._given, self._listen, os.environ)
+        twistd = self.parent
+        if twistd is not None and twistd.get("nodaemon") and twistd.get("pidfile") == "twistd.pid":
+            # In the foreground nobody needs one that was not asked for.  One that a kill left behind would keep us from
+            # starting as soon as another process has that number: in a container, that is each time.
+            twistd["pidfile"] = ""
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Parse the command line.
