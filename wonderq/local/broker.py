@@ -105,8 +105,8 @@ class LocalBroker(Lifetime):
     def publish(self, drafts: Sequence[Draft]) -> Deferred[list[Published]]:
         """See L{wonderq.broker.IBroker.publish}."""
         now, wall = self._now(), self._clock.wall()
-        queues = [self._fitting(draft, json_pointer(index)) for index, draft in enumerate(drafts)]
-        if not self._journal.has_room(sum(len(draft.body) for draft in drafts)):
+        queues = [self._fitting(draft, index) for index, draft in enumerate(drafts)]
+        if not self._journal.has_room(sum([len(draft.body) for draft in drafts])):
             raise errors.DiskFull(retry_after=60)
         published = []
         for draft, queue in zip(drafts, queues, strict=True):
@@ -137,7 +137,7 @@ class LocalBroker(Lifetime):
 
     def give_back(self, consumer: str, deliveries: Sequence[Delivery]) -> Deferred[None]:
         """See L{wonderq.broker.IBroker.give_back}; it is done when this returns."""
-        if self.refusal() is None:
+        if self.phase == "ready":
             self._now()
             touched: dict[Queue, None] = {}
             for delivery in deliveries:
@@ -228,16 +228,16 @@ class LocalBroker(Lifetime):
         self._shelf.catch_up(now)
         return now
 
-    def _fitting(self, draft: Draft, pointer: str) -> Queue:
-        """Return the queue of a draft that may go there."""
+    def _fitting(self, draft: Draft, index: int) -> Queue:
+        """Return the queue of a draft that may go there; C{index}: of the draft, in case it may not."""
         queue = self._shelf.queues.get(draft.queue)
         if queue is None:
-            raise errors.NoSuchQueue(f"There is no queue {draft.queue}.", pointer=pointer)
+            raise errors.NoSuchQueue(f"There is no queue {draft.queue}.", pointer=json_pointer(index))
         if len(draft.body) > queue.settings.max_message_bytes:
             raise errors.MessageTooLarge(
                 f"The message has {len(draft.body)} bytes; maxMessageBytes of {queue.name} is"
                 f" {queue.settings.max_message_bytes}.",
-                pointer=pointer,
+                pointer=json_pointer(index),
             )
         return queue
 
@@ -271,6 +271,7 @@ class LocalBroker(Lifetime):
     def _grant(self, waiter: Waiter, now: float) -> bool:
         """Lease to a receive what there is for it, and let its answer leave when that is written."""
         size = 0
+        ahead = self._clock.wall() - now
         for name in waiter.queues:
             queue = self._shelf.queues[name]
             seconds = queue.settings.lease if waiter.lease is None else waiter.lease
@@ -280,13 +281,12 @@ class LocalBroker(Lifetime):
                 if size > MAX_RECEIVE_BYTES and waiter.deliveries:
                     break
                 entry = self._shelf.receive(queue, message, waiter.consumer, seconds, now)
-                waiter.deliveries.append(self._delivery(message, entry))
+                waiter.deliveries.append(self._delivery(message, entry, ahead))
         if waiter.deliveries:
-            written = self._journal.commit(waiter.deliveries, durable=False)
-            written.addBoth(waiter.reply)
+            waiter.reply_when(self._journal.commit(waiter.deliveries, durable=False))
         return bool(waiter.deliveries)
 
-    def _delivery(self, message: Message, entry: Entry) -> Delivery:
+    def _delivery(self, message: Message, entry: Entry, ahead: float) -> Delivery:
         return Delivery(
             message.id,
             entry.receipt,
@@ -295,7 +295,7 @@ class LocalBroker(Lifetime):
             message.content_type,
             entry.receives,
             message.published,
-            self._clock.wall_at(entry.deadline),
+            entry.deadline + ahead,
             message.priority,
             message.last_failure,
         )

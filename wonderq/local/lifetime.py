@@ -33,10 +33,8 @@ class Lifetime:
         """Return why the broker is not ready, in one sentence; C{None} when it is."""
         return _TROUBLE.get(self.phase)
 
-    def refusal(self) -> errors.WonderQError | None:
-        """Return what every verb fails with in this phase, if it does."""
-        if self.phase == "ready":
-            return None
+    def refusal(self) -> errors.WonderQError:
+        """Return what every verb fails with in a phase that is not C{"ready"}."""
         if self.phase == "failed":
             return errors.StoreUnavailable(self.trouble() or "", retry_after=1)
         return errors.NotReady(self.trouble() or "", retry_after=1)
@@ -50,10 +48,9 @@ def verb(method: Callable[Concatenate[L, P], Deferred[T]]) -> Callable[Concatena
 
     @wraps(method)
     def call(self: L, /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        refusal = self.refusal()
-        if refusal is not None:
-            return fail(refusal)
         try:
+            if self.phase != "ready":
+                raise self.refusal()
             return method(self, *args, **kwargs)
         except errors.WonderQError as error:
             return fail(error)

@@ -39,6 +39,16 @@ TOTALS: Final[dict[str, str]] = {
 }
 """Verb → the total that counts it for each queue; the metrics carry these names.  "die": become dead in any way."""
 
+_MOVES: Final[dict[tuple[str, str, str], tuple[str, ...]]] = {
+    (verb, before, after): tuple(
+        TOTALS[event] for event in ((verb, "die") if after == "dead" else (verb,)) if event in TOTALS
+    )
+    for before, verbs in LIFECYCLE.items()
+    for verb, states in verbs.items()
+    for after in states
+}
+"""What LIFECYCLE allows, as (verb, state before, state after) → the totals that count it."""
+
 RELEASED: Final = "released"
 EXPIRED: Final = "lease expired"
 """The last failure of a message that was given back, or buried, without a reason; of one whose lease ran out."""
@@ -207,20 +217,19 @@ class Queue:
 
     def _move(self, verb: str, before: str, after: str, message: int, priority: int) -> None:
         """Change a state.  All changes go through here: the table is asked before anything follows."""
-        if after not in LIFECYCLE[before].get(verb, ()):
+        totals = _MOVES.get((verb, before, after))
+        if totals is None:
             raise AssertionError(f"{verb} does not lead from {before} to {after}")
         if before == "ready":
             self.order.pop(priority)
-        if before in self.counts:
+        if before != "new":
             self.counts[before] -= 1
-        if after in self.counts:
+        if after != "gone":
             self.counts[after] += 1
         if after == "ready":
             self.order.push(message, priority)
-        elif after == "dead":
-            self.totals[TOTALS["die"]] += 1
-        if verb in TOTALS:
-            self.totals[TOTALS[verb]] += 1
+        for total in totals:
+            self.totals[total] += 1
 
 
 def attempts_after(entry: Entry, attempt: Attempt) -> tuple[Attempt, ...]:

@@ -152,6 +152,8 @@ class Shelf:
 
     def catch_up(self, now: float) -> None:
         """Do now what late timers would do after the requests that were read before them."""
+        if now < self.timers.look_at and now < self._due_timer.at and not self._over:
+            return
         self._over.extend(self.leases[message] for message in self.timers.late(now))
         self._tell(self._expire_some(now) + self._due(now))
 

@@ -20,6 +20,8 @@ class LeaseTimers:
     A timer is a hint: it tells that a deadline should have come, and the rules compare.  When the reactor was blocked,
     requests are read before the timers run; C{late} finds the leases that ended meanwhile, in time that depends on
     their number only.
+
+    @ivar look_at: store time before which C{late} has nothing new to find.
     """
 
     def __init__(self, reactor: IReactorTime, due: Callable[[int], object]) -> None:
@@ -29,6 +31,7 @@ class LeaseTimers:
         # Leases by the tick at which they have surely ended.
         self._ticks: dict[int, set[int]] = {}
         self._swept: int | None = None
+        self.look_at = -inf
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -59,6 +62,7 @@ class LeaseTimers:
                     self.disarm(message)
                     yield message
             self._swept = current
+            self.look_at = (current + 1) / _TICKS
 
     def clear(self) -> None:
         """Stop every timer."""
@@ -84,26 +88,29 @@ class LeaseTimers:
 
 
 class DueTimer:
-    """One delayed call for the earliest of many due times."""
+    """One delayed call for the earliest of many due times.
+
+    @ivar at: that time (store time, seconds); infinity while no call runs.
+    """
 
     def __init__(self, reactor: IReactorTime, due: Callable[[], object]) -> None:
         self._reactor = reactor
         self._due = due
         self._call: IDelayedCall | None = None
-        self._at = inf
+        self.at = inf
 
     def aim(self, at: float | None, now: float) -> None:
         """Fire at C{at} (store time, seconds) and not before; C{None}: not at all."""
-        if at == self._at:
+        if at == self.at:
             return
         if self._call is not None:
             self._call.cancel()
             self._call = None
-        self._at = inf if at is None else at
+        self.at = inf if at is None else at
         if at is not None:
             self._call = self._reactor.callLater(max(0.0, at - now), self._fire)
 
     def _fire(self) -> None:
         self._call = None
-        self._at = inf
+        self.at = inf
         self._due()

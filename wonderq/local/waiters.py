@@ -18,12 +18,11 @@ class Waiter:
 
     @ivar queues: the queues it takes from, in its order.
     @ivar lease: seconds, or C{None} for the setting of each queue.
-    @ivar answer: what the caller holds; cancelling it calls C{cancelled} with this waiter.
     @ivar deliveries: what was granted to it.
     @ivar timeout: runs while it waits.
     """
 
-    __slots__ = ("queues", "consumer", "limit", "lease", "answer", "deliveries", "timeout")
+    __slots__ = ("queues", "consumer", "limit", "lease", "deliveries", "timeout", "_cancelled", "_answer")
 
     def __init__(
         self,
@@ -33,13 +32,30 @@ class Waiter:
         lease: float | None,
         cancelled: Callable[[Waiter], None],
     ) -> None:
-        self.queues = list(queues)
+        self.queues = queues
         self.consumer = consumer
         self.limit = limit
         self.lease = lease
-        self.answer: Deferred[list[Delivery]] = Deferred(lambda _: cancelled(self))
         self.deliveries: list[Delivery] = []
         self.timeout: IDelayedCall | None = None
+        self._cancelled = cancelled
+        # Made when it is asked for: most receives are granted at once, and need none of their own.
+        self._answer: Deferred[list[Delivery]] | None = None
+
+    @property
+    def answer(self) -> Deferred[list[Delivery]]:
+        """What the caller holds; cancelling it calls C{cancelled} with this waiter."""
+        if self._answer is None:
+            self._answer = Deferred(lambda _: self._cancelled(self))
+        return self._answer
+
+    def reply_when(self, written: Deferred[list[Delivery]]) -> None:
+        """Answer with what C{written} fires with."""
+        if written.called and self._answer is None:
+            # Nobody had to wait, so there is nothing that a hang-up could undo.
+            self._answer = written
+        else:
+            written.addBoth(self.reply)
 
     def reply(self, result: list[Delivery] | Failure) -> None:
         """Answer, unless whoever asked has hung up."""
@@ -90,7 +106,7 @@ class Waiters:
                 told.append(waiter)
             else:
                 self._leave(queue, waiter)
-                waiter.queues.remove(queue)
+                waiter.queues = [name for name in waiter.queues if name != queue]
         self._end(told, NoSuchQueue("The queue was deleted."))
 
     def dismiss(self) -> None:
