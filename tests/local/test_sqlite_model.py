@@ -124,7 +124,7 @@ class Journal(RuleBasedStateMachine):
     def extend(self, number: int) -> None:
         row = self.pick(number, leased=True)
         if row is not None and row.lease is not None:
-            row.lease = row.lease._replace(deadline=row.lease.deadline + 10)
+            row.lease = replace(row.lease, deadline=row.lease.deadline + 10)
             self.store.journal.extend(row.message.id, row.lease.deadline)
 
     @rule(number=strategies.integers(0, 100))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.local.stores import Reactor, Store
 from wonderq.local import survivors
@@ -104,7 +105,7 @@ def test_an_extended_lease_survives_with_its_last_deadline(store: Store, restart
     store.journal.extend(later, 99.0)
     survivors = restart().survivors()
     assert [survivor.lease.deadline for survivor in survivors if survivor.lease] == [77.0, 99.0]
-    assert survivors[1].lease == lease._replace(deadline=99.0)
+    assert survivors[1].lease == replace(lease, deadline=99.0)
 
 
 @pytest.mark.parametrize("turns", [True, False])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
@@ -129,7 +130,7 @@ class Notebook(MemoryJournal):
         self._note()
 
     def extend(self, message: int, deadline: float) -> None:
-        self._leases[message] = self._leases[message]._replace(deadline=deadline)
+        self._leases[message] = replace(self._leases[message], deadline=deadline)
         self._note()
 
     def give_back(self, message: int) -> None:

@@ -105,8 +105,11 @@ class LocalBroker(Lifetime):
     def publish(self, drafts: Sequence[Draft]) -> Deferred[list[Published]]:
         """See L{wonderq.broker.IBroker.publish}."""
         now, wall = self._now(), self._clock.wall()
-        queues = [self._fitting(draft, index) for index, draft in enumerate(drafts)]
-        if not self._journal.has_room(sum([len(draft.body) for draft in drafts])):
+        queues, size = [], 0
+        for index, draft in enumerate(drafts):
+            queues.append(self._fitting(draft, index))
+            size += len(draft.body)
+        if not self._journal.has_room(size):
             raise errors.DiskFull(retry_after=60)
         published = []
         for draft, queue in zip(drafts, queues, strict=True):

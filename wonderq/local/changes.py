@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import apsw
 import msgspec
+from msgspec.structs import replace
 
 from wonderq.local.journal import Fate, StoredLease
 
@@ -77,7 +78,7 @@ class Changes:
         if lease is None:
             self._deadlines[message] = deadline
         else:
-            self.leases[message] = lease._replace(deadline=deadline)
+            self.leases[message] = replace(lease, deadline=deadline)
 
     def end_lease(self, message: int, fate: Fate | None) -> None:
         """A lease is over; C{None}: as if it had never been."""
@@ -121,7 +122,10 @@ class Changes:
         if self.leases:
             run(
                 "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)",
-                [(message, *lease) for message, lease in self.leases.items()],
+                [
+                    (message, lease.receipt, lease.consumer, lease.granted, lease.deadline)
+                    for message, lease in self.leases.items()
+                ],
             )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Final, Literal, NamedTuple, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import Attribute, Interface, implementer
@@ -27,7 +28,7 @@ class Sync(NamedTuple):
     seconds: float = 0.0
 
 
-class StoredLease(NamedTuple):
+class StoredLease(Struct, frozen=True, gc=False):
     """A lease as it is on disk; times are store times in seconds."""
 
     receipt: int

@@ -39,7 +39,8 @@ class LeaseTimers:
     def arm(self, message: int, deadline: float, now: float) -> None:
         """Start the timer of a new lease; both times are store times in seconds."""
         tick = ceil(deadline * _TICKS)
-        self._calls[message] = (self._reactor.callLater(max(0.0, deadline - now), self._fire, message), tick)
+        delay = deadline - now
+        self._calls[message] = (self._reactor.callLater(delay if delay > 0 else 0, self._fire, message), tick)
         members = self._ticks.get(tick)
         if members is None:
             members = self._ticks[tick] = set()
