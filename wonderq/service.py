@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from ipaddress import ip_address
 from os.path import abspath
 from signal import SIGHUP, SIGINT, SIGTERM
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec.structs import astuple
 from twisted.application.service import Service
@@ -18,7 +18,6 @@ from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTime, 
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from wonderq.broker import IStore, StoreRefused, StoreUnwell
 from wonderq.config import Config
@@ -61,6 +60,16 @@ class Shortage:
         return {"store": self._config.store, "min_free": self._config.min_free}
 
 
+class Threads(Protocol):
+    """The threads of a store."""
+
+    def start(self) -> object:
+        """Start them."""
+
+    def stop(self) -> object:
+        """Stop them; returns when they have done what they were asked for."""
+
+
 class Server(Service):
     """One server: its listeners, its broker, and the threads in which its disk is synced."""
 
@@ -73,7 +82,7 @@ class Server(Service):
         reactor: IReactorTime,
         stop_reactor: Callable[[], object],
         process: Process,
-        threads: ThreadPool,
+        threads: Threads,
         broker: IStore,
         lag: ReactorLag,
     ) -> None:

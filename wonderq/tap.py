@@ -10,8 +10,6 @@ from twisted.application.service import IService
 from twisted.internet import reactor as the_reactor
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
 
 from wonderq.config import Config, Options
 from wonderq.http.api import Api
@@ -20,6 +18,7 @@ from wonderq.local.broker import LocalBroker
 from wonderq.local.clock import StoreClock
 from wonderq.local.journal import IJournal, MemoryJournal
 from wonderq.local.sqlite import SqliteJournal
+from wonderq.local.threads import StoreThreads
 from wonderq.metrics import Metrics, ReactorLag
 from wonderq.process import Daemon, Process, Refused, boot_id, monotonic_clock
 from wonderq.service import Server, Shortage
@@ -44,8 +43,7 @@ def makeService(options: Options) -> IService:
     reactor.seconds = monotonic_clock()
     config = options.config
     clock = StoreClock(reactor.seconds, time.time, boot_id())
-    # One thread syncs, another may checkpoint.
-    threads = ThreadPool(1, 2, "wonderq store")
+    threads = StoreThreads(reactor)
     metrics = Metrics()
     shortage = Shortage(config)
     journal: IJournal
@@ -56,11 +54,12 @@ def makeService(options: Options) -> IService:
             config.store,
             clock,
             reactor,
-            lambda work: deferToThreadPool(reactor, threads, work),
+            threads.long,
             config.sync,
             config.min_free,
             metrics.synced,
             shortage.changed,
+            threads.sync,
         )
     broker = LocalBroker(journal, reactor, clock)
     server = Server(

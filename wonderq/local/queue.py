@@ -10,8 +10,6 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import Final
 
-from msgspec import Struct
-
 from wonderq.model import MAX_ATTEMPTS, PRIORITIES, Attempt, Claim, QueueSettings
 
 LIFECYCLE: Final[dict[str, dict[str, tuple[str, ...]]]] = {
@@ -75,8 +73,9 @@ class PriorityOrder:
 
     def first(self) -> int:
         """Return the next message; there must be one."""
-        for heap in filter(None, self._heaps):
-            return heap[0]
+        for heap in self._heaps:
+            if heap:
+                return heap[0]
         raise LookupError("no message is ready")
 
     def pop(self, priority: int) -> int:
@@ -88,7 +87,7 @@ class PriorityOrder:
         return min(heap[0] for heap in self._heaps if heap)
 
 
-class Entry(Struct, eq=False):
+class Entry:
     """A leased message.
 
     @ivar receives: leases it has had, with this one.
@@ -97,16 +96,42 @@ class Entry(Struct, eq=False):
     @ivar attempts: the leases before this one.
     """
 
-    id: int
-    queue: Queue
-    priority: int
-    size: int
-    receives: int
-    attempts: tuple[Attempt, ...]
-    receipt: int
-    consumer: str
-    granted: float
-    deadline: float
+    __slots__ = (
+        "id",
+        "queue",
+        "priority",
+        "size",
+        "receives",
+        "attempts",
+        "receipt",
+        "consumer",
+        "granted",
+        "deadline",
+    )
+
+    def __init__(
+        self,
+        message: int,
+        queue: Queue,
+        priority: int,
+        size: int,
+        receives: int,
+        attempts: tuple[Attempt, ...],
+        receipt: int,
+        consumer: str,
+        granted: float,
+        deadline: float,
+    ) -> None:
+        self.id = message
+        self.queue = queue
+        self.priority = priority
+        self.size = size
+        self.receives = receives
+        self.attempts = attempts
+        self.receipt = receipt
+        self.consumer = consumer
+        self.granted = granted
+        self.deadline = deadline
 
     def held_by(self, consumer: str, claim: Claim, now: float) -> bool:
         """Tell whether a claim is good: the right consumer, the right receipt if it names one, and in time."""

@@ -38,7 +38,8 @@ class RecentMessages:
             return
         self._messages[message.id] = message
         self._size += size
-        self._shrink()
+        if self._size > self._limit:
+            self._shrink()
 
     def change(self, message: Message) -> None:
         """Replace a message that is here."""
@@ -64,5 +65,9 @@ class RecentMessages:
 
 def _size(message: Message) -> int:
     """Return about how many bytes a message takes in memory."""
-    reasons = len(message.last_failure or "") + sum(len(attempt.reason or "") for attempt in message.attempts)
-    return len(message.body) + _CHARACTER_BYTES * reasons + _OBJECT_BYTES * (1 + len(message.attempts))
+    size = len(message.body) + _OBJECT_BYTES
+    if message.last_failure is not None:
+        # Most messages never have a lease that ends without a delete.
+        reasons = len(message.last_failure) + sum(len(attempt.reason or "") for attempt in message.attempts)
+        size += _CHARACTER_BYTES * reasons + _OBJECT_BYTES * len(message.attempts)
+    return size

@@ -61,15 +61,17 @@ class SqliteJournal:
         min_free: int = MIN_FREE,
         on_sync: Callable[[float], object] = lambda seconds: None,
         on_room: Callable[[bool], object] = lambda roomy: None,
+        syncing: InThread | None = None,
     ) -> None:
         """Do nothing yet; L{open} does.
 
         @param path: of the file; its directory is made if it is missing.
-        @param in_thread: runs a function in a thread and returns its result.  Two of them must be able to run at once,
-            or a checkpoint delays the syncs.
+        @param in_thread: runs a function in a thread and returns its result.
         @param min_free: bytes of disk that publishing leaves free.
         @param on_sync: called with the seconds that each sync took.
         @param on_room: called when there is no room to publish, or there is again; see L{Room}.
+        @param syncing: does the same for the syncs, and at once, whatever C{in_thread} does; C{None}: that does it, if
+            it can run two functions at a time.
         """
         self.on_failure: Callable[[BaseException], object] = lambda fault: None
         self.durability = _DURABILITY[sync.mode]
@@ -77,6 +79,7 @@ class SqliteJournal:
         self._clock = clock
         self._reactor = reactor
         self._in_thread = in_thread
+        self._syncing = syncing or in_thread
         self._min_free = min_free
         self._on_sync = on_sync
         self._on_room = on_room
@@ -297,7 +300,7 @@ class SqliteJournal:
             self._safe(limits)
             self._on_sync(seconds)
 
-        return self._in_thread(self._file.sync).addCallback(synced)
+        return self._syncing(self._file.sync).addCallback(synced)
 
     def _safe(self, limits: tuple[int, int]) -> None:
         self._ids.synced(limits[0])
