@@ -129,6 +129,11 @@ class Store:
         """Let the reactor turn."""
         self.clock.turn()
 
+    def gather(self) -> None:
+        """Let turns pass without anything new, so that what came during a sync waits no longer for more."""
+        self.turn()
+        self.turn()
+
     def commit(self, value: object = None, *, durable: bool = True) -> Answer:
         """Ask for an answer."""
         return Answer(self.journal.commit(value, durable))
@@ -167,6 +172,7 @@ class Store:
         """Close the store in good order."""
         answer = Answer(self.journal.close())
         self.turn()
+        self.gather()
         assert answer.outcome == [None]
 
     def killed(self, log: int | None = None) -> Path:

@@ -72,6 +72,7 @@ def test_what_is_noted_during_a_sync_shares_the_next_one(store: Store) -> None:
     assert len(store.threads.waiting) == 1
     store.threads.release()
     assert first
+    store.gather()
     assert not any(later)
     assert len(store.threads.waiting) == 1
     store.threads.release()
@@ -90,6 +91,7 @@ def test_a_sync_that_has_begun_does_not_cover_what_is_written_after(store: Store
     assert received
     assert message in [row[0] for row in store.rows("messages")]
     store.threads.release()
+    store.gather()
     assert not late
     store.threads.release()
     assert late
@@ -221,6 +223,7 @@ def test_interval_syncs_a_limit_that_was_raised_during_a_sync_when_that_ends(sto
     store.turn()
     assert len(store.threads.waiting) == 1
     store.threads.release()
+    store.gather()
     assert len(store.threads.waiting) == 1
     store.threads.release()
     assert store.threads.waiting == []
@@ -281,6 +284,7 @@ def test_a_limit_that_was_raised_during_a_sync_is_not_taken_for_synced(store: St
     answer = store.commit()
     store.turn()
     store.threads.release()
+    store.gather()
     assert not answer
     store.threads.release()
     assert answer

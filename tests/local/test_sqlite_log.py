@@ -115,6 +115,7 @@ def test_a_limit_that_could_not_be_written_while_the_log_begins_anew_is_not_take
         store.lease(message)
     # The sync ends and the next begins, before the limit that was raised is written.
     store.threads.release()
+    store.gather()
     store.threads.release()
     store.threads.release()
     store.lease(message)
@@ -122,6 +123,7 @@ def test_a_limit_that_could_not_be_written_while_the_log_begins_anew_is_not_take
     store.turn()
     assert not received
     store.threads.release_all()
+    store.gather()
     assert received
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -15,12 +15,17 @@ from wonderq.local.schema import FAULTS
 T = TypeVar("T")
 _Answer = tuple[Deferred[Any], object]
 
+GATHER: Final = 0.001
+"""Seconds for which what came during a sync may wait for more to come, so that there are fewer syncs: each takes as
+much of the processor as a request."""
+
 
 class GroupCommit:
     """Writes at the end of the turn what was noted in it, and lets the answers go when they may.
 
     What was noted is written in the next turn.  While a sync runs, nothing is written unless somebody waits only for
-    the writing; then the next sync covers everything that came together.
+    the writing; then the next sync covers everything that came together, and whatever those say who are answered after
+    the sync, as long as each turn brings something.
 
     A fault is final: all answers that wait, and all that are asked for later, fail; nothing is written or synced again.
     After a failed sync nobody knows what the disk holds, so a second try that succeeds would prove nothing.
@@ -56,6 +61,10 @@ class GroupCommit:
         self._wanted = False
         self._next_write: IDelayedCall | None = None
         self._next_sync: IDelayedCall | None = None
+        # Between two syncs, while more comes in each turn.
+        self._gathering: IDelayedCall | None = None
+        self._gather_until = 0.0
+        self._more = False
         # The answers: to be written (some for no more than that, some to be synced too), to be synced, being synced.
         self._to_write: list[_Answer] = []
         self._to_write_and_sync: list[_Answer] = []
@@ -64,6 +73,7 @@ class GroupCommit:
 
     def note(self) -> None:
         """Something was noted: write it at the end of this turn."""
+        self._more = True
         if not self._noted:
             self._noted = True
             self._write_soon()
@@ -122,7 +132,7 @@ class GroupCommit:
 
     def _turn_ended(self) -> None:
         self._next_write = None
-        if self._syncing is None or self._to_write:
+        if self._to_write or (self._syncing is None and self._gathering is None):
             self._flush()
 
     def _flush(self) -> None:
@@ -164,7 +174,7 @@ class GroupCommit:
             self._begin_sync()
 
     def _begin_sync(self) -> None:
-        if self._syncing is None and self.failure is None:
+        if self._syncing is None and self._gathering is None and self.failure is None:
             self._syncing, self._to_sync = self._to_sync, []
             self._unsynced = self._wanted = False
             self._sync().addCallbacks(self._synced, self._sync_failed)
@@ -174,20 +184,29 @@ class GroupCommit:
             # It failed meanwhile in another way.
             return
         answers, self._syncing = self._syncing, None
-        try:
-            self._flush()
-            if self._to_sync or self._wanted:
-                self._begin_sync()
-        finally:
-            # They are safe, whatever becomes of what came after them.
-            _fire(answers)
+        if self._noted or self._to_sync or self._wanted:
+            self._more = True
+            self._gather_until = self._reactor.seconds() + GATHER
+            self._gathering = self._reactor.callLater(0, self._gather)
+        _fire(answers)
+
+    def _gather(self) -> None:
+        """Wait as long as each turn brings something new; then write and sync it together."""
+        if self._more and self._reactor.seconds() < self._gather_until:
+            self._more = False
+            self._gathering = self._reactor.callLater(0, self._gather)
+            return
+        self._gathering = None
+        self._flush()
+        if self._to_sync or self._wanted:
+            self._begin_sync()
 
     def _sync_failed(self, failure: Failure) -> None:
         self.fail(cast("BaseException", failure.value))
 
     def _stop(self, fault: BaseException) -> None:
         self.failure = fault
-        for call in (self._next_write, self._next_sync):
+        for call in (self._next_write, self._next_sync, self._gathering):
             if call is not None and call.active():
                 call.cancel()
         answers = [*(self._syncing or ()), *self._to_sync, *self._to_write_and_sync, *self._to_write]
