@@ -96,12 +96,12 @@ class Changes:
         for rows in (self.leases, self.histories, self.delays):
             rows.pop(message, None)
 
-    def write(self, connection: apsw.Connection) -> None:
-        """Apply everything inside a transaction that is open.
+    def write(self, cursor: apsw.Cursor) -> None:
+        """Apply everything inside the transaction that is open on the connection of a cursor.
 
         What ended comes before what began: the same message may be in both.
         """
-        run = connection.cursor().executemany
+        run = cursor.executemany
         if self.gone:
             run("DELETE FROM messages WHERE id = ?", zip(self.gone, strict=True))
         if self.ended:
