@@ -16,6 +16,7 @@ from wonderq.http.deadlines import Deadlines
 from wonderq.http.heads import Heads
 from wonderq.http.lane import Lane
 from wonderq.http.output import Buffers
+from wonderq.http.reading import Reading
 from wonderq.http.site import Site
 
 
@@ -49,6 +50,7 @@ class ChannelFactory(Factory):
         self.call_later = reactor.callLater
         self._max_connections = max_connections
         self._deadlines = Deadlines(reactor)
+        self._reading = Reading(reactor)
         self._channels: set[Channel] = set()
         # Those that were accepted before accepting could pause, in their order.
         self._parked: dict[Channel, None] = {}
@@ -86,6 +88,7 @@ class ChannelFactory(Factory):
 
     def made(self, channel: Channel) -> None:
         """A connection has been made."""
+        self._reading.take(channel.transport)
         if len(self._channels) < self._max_connections:
             self._channels.add(channel)
             self._deadlines.add(channel)
@@ -111,6 +114,8 @@ class ChannelFactory(Factory):
         if len(self._channels) == self._max_connections - 1:
             for port in self._ports:
                 port.resumeProducing()
+        if not self._channels and not self._parked:
+            self._reading.close()
         self._close_when_empty()
 
     def _close_when_empty(self) -> None:
