@@ -66,7 +66,7 @@ class Channel(Protocol):
         self.deadline = deadlines.NEVER
         self._factory = factory
         self._state: State = "open"
-        self._intake = Intake()
+        self._intake = Intake(factory.known)
         # What is being answered, if it has to wait.
         self._exchange: Exchange | None = None
         # The client has ended its side; or we take no more than what has come in.
@@ -99,9 +99,19 @@ class Channel(Protocol):
         """See L{Protocol}."""
         if self._state != "open":
             self._drop(len(data))
-        else:
-            self._intake.take(data, self._exchange is not None or self._blocked or self._later is not None)
+            return
+        busy = self._exchange is not None or self._blocked or self._later is not None
+        incoming = None if busy else self._intake.whole(data)
+        if incoming is None:
+            self._intake.take(data, busy)
             self._run()
+            return
+        self._serve(incoming)
+        if self._exchange is None and self._state == "open" and not self._counted and not self._output.given:
+            # Nothing else has come in, and the answer is gone: this is all that is left to settle.
+            self.deadline = self._factory.seconds() + IDLE
+        else:
+            self._settle()
 
     def readConnectionLost(self) -> None:
         """The client has ended its side, and still reads: it is answered what it has asked for, without waiting."""

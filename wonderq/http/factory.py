@@ -14,6 +14,7 @@ from wonderq.http.api import Api
 from wonderq.http.channel import Channel
 from wonderq.http.deadlines import Deadlines
 from wonderq.http.heads import Heads
+from wonderq.http.known import Known
 from wonderq.http.lane import Lane
 from wonderq.http.output import Buffers
 from wonderq.http.reading import Reading
@@ -45,6 +46,7 @@ class ChannelFactory(Factory):
         self.site = Site(api.resource(), reactor)
         self.lane = Lane(api)
         self.heads = Heads(api.wall)
+        self.known = Known()
         self.buffers = Buffers(max_buffered)
         self.seconds: Callable[[], float] = reactor.seconds
         self.call_later = reactor.callLater

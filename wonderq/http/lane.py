@@ -54,7 +54,7 @@ class Lane:
         """
         path, _, query = request.target.partition(b"?")
         call = CALLS.get((request.method, path))
-        if call is None or (query and _UNPRINTABLE.search(query) is not None):
+        if call is None or (query and not request.plain and _UNPRINTABLE.search(query) is not None):
             return None
         route, operation = call
         if route == "receive" and b"wait=" in query:
