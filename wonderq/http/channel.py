@@ -107,11 +107,7 @@ class Channel(Protocol):
             self._run()
             return
         self._serve(incoming)
-        if self._exchange is None and self._state == "open" and not self._counted and not self._output.given:
-            # Nothing else has come in, and the answer is gone: this is all that is left to settle.
-            self.deadline = self._factory.seconds() + IDLE
-        else:
-            self._settle()
+        self._served()
 
     def readConnectionLost(self) -> None:
         """The client has ended its side, and still reads: it is answered what it has asked for, without waiting."""
@@ -251,7 +247,18 @@ class Channel(Protocol):
             return
         self._exchange = None
         self._write(answer, incoming)
-        self._run()
+        if self._intake.empty:
+            self._served()
+        else:
+            self._run()
+
+    def _served(self) -> None:
+        """Settle what is to be settled when nothing has come in but the request that was served just now."""
+        if self._state == "open" and not self._ended and not self._counted and not self._output.given:
+            # And nothing is unsent, so this is all.
+            self.deadline = self._factory.seconds() + IDLE if self._exchange is None else deadlines.NEVER
+        else:
+            self._settle()
 
     def _write(self, answer: Answer, incoming: Incoming) -> None:
         if len(answer.body) > LARGE and self._factory.buffers.used + len(answer.body) > self._factory.buffers.limit:

@@ -72,9 +72,14 @@ class Framing:
 
     # -- what the connection calls --
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has come in that is not taken out, and more may come."""
+        return self.phase == "idle" and not self.requests and not self.over
+
     def whole(self, data: bytes) -> Incoming | None:
-        """Return the request that was read, if it can be seen without parsing that it is one; or nothing is taken."""
-        if self.phase != "idle" or self.requests or self.over:
+        """Return the request that was read, if it can be seen without parsing that it is one; or take nothing."""
+        if not self.empty:
             return None
         request = self._known.request(data)
         if request is not None:

@@ -65,6 +65,11 @@ class Intake:
         return not self._framing.requests and (self._framing.over or not self._held)
 
     @property
+    def empty(self) -> bool:
+        """Whether nothing has come in, and more may come."""
+        return not self._held and self._framing.empty
+
+    @property
     def fault(self) -> WonderQError | None:
         """What is wrong with what follows the complete requests, if something is."""
         return self._framing.fault
