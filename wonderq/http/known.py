@@ -20,7 +20,7 @@ LONGEST: Final = 1024
 
 # What llhttp takes for a request line, and paths.fault for a query.
 _LINE = re.compile(rb'(GET|POST|DELETE|PATCH) (/[!"$-~]*) HTTP/1\.1')
-_NOT_ALIKE: Final = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
+_NOT_ALIKE: Final = frozenset((b"transfer-encoding", b"expect"))
 
 
 class Known:
