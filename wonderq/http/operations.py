@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from wonderq import errors
 from wonderq.broker import IBroker
 from wonderq.http import codec, query
-from wonderq.http.call import Answer, Call
+from wonderq.http.call import Answer, Call, Later
 from wonderq.http.content import check_json, check_utf8, content_type, invalid_json, kind, refuse_body, require_json
 from wonderq.http.envelopes import drafts
 from wonderq.model import (
@@ -60,24 +60,24 @@ _TRUE, _FALSE = Answer(200, b"true"), Answer(200, b"false")
 
 
 def then(
-    work: Deferred[T], answer: Callable[[T], Answer], refuse: Callable[[Failure], NoReturn] | None = None
-) -> Answer | Deferred[Answer]:
+    work: Deferred[T], answer: Callable[[T], Answer], blame: Callable[[Failure], Failure] | None = None
+) -> Answer | Later:
     """Make an answer of what a verb returns: at once if it is there already, as it is when nothing has to be synced.
 
-    @param refuse: gets what the verb fails with.
+    @param blame: see L{Later}.
     """
     if work.called:
         result: Any = work.result
         # A union of the two would be built anew each time.
         if not isinstance(result, _NOT_THERE):
             return answer(result)
-    return work.addCallbacks(answer, refuse)
+    return Later(work, answer, blame)
 
 
 # -- messages come in --
 
 
-def publish(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
+def publish(broker: IBroker, call: Call) -> Answer | Later:
     """C{POST /v1/publish}: the body is the message."""
     type_ = content_type(call)
     queue, delay, priority = _publish_options(call.query)
@@ -103,7 +103,7 @@ def _published(broker: IBroker, published: Sequence[Published]) -> Answer:
     return Answer(201, b'{"messageId":%d}' % published[0].id, _durability(broker.durability))
 
 
-def publish_batch(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
+def publish_batch(broker: IBroker, call: Call) -> Answer | Later:
     """C{POST /v1/publish/batch}: all the messages of a JSON array, or none."""
     require_json(call)
     queue = query.parse(call.query, _BATCH).get("queue")
@@ -124,7 +124,7 @@ def _durability(level: str) -> tuple[tuple[bytes, bytes], ...]:
 # -- and go out --
 
 
-def receive(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
+def receive(broker: IBroker, call: Call) -> Answer | Later:
     """C{GET /v1/consumer} and C{POST /v1/consumer}: lease messages; cancelling the Deferred ends the wait."""
     refuse_body(call)
     queues, consumer, limit, wait, lease = _receive_options(call.query)
@@ -154,14 +154,14 @@ def _received(broker: IBroker, consumer: str, deliveries: Sequence[Delivery]) ->
     return Answer(200, codec.deliveries(deliveries), undo=partial(broker.give_back, consumer, deliveries))
 
 
-def delete(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
+def delete(broker: IBroker, call: Call) -> Answer | Later:
     """C{DELETE /v1/consumer}: settle what is done."""
     parameters = _without_body(call, _DELETE)
     consumer, claims = _claims(parameters)
     return then(broker.delete(consumer, claims), _settled)
 
 
-def patch(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
+def patch(broker: IBroker, call: Call) -> Answer | Later:
     """C{PATCH /v1/consumer}: extend, release or bury."""
     parameters = _without_body(call, _PATCH)
     consumer, claims = _claims(parameters)
@@ -263,11 +263,11 @@ def _without_body(call: Call, names: frozenset[str]) -> dict[str, str]:
     return query.parse(call.query, names)
 
 
-def _blame_queue(failure: Failure) -> NoReturn:
+def _blame_queue(failure: Failure) -> Failure:
     """Let an error name the parameter; it is the broker's way to point into a batch."""
     error = failure.value
     if isinstance(error, errors.WonderQError):
         error.pointer = None
         if isinstance(error, errors.NoSuchQueue):
             error.parameter = "queue"
-    failure.raiseException()
+    return failure
