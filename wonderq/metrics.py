@@ -41,6 +41,9 @@ _SYNC_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 _LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _REQUEST_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
+_LAG_EVERY = 0.1
+"""Seconds between two looks at the lag; of stalls that are shorter, most are missed."""
+
 _END = b"# EOF\n"
 
 _GAUGES: tuple[tuple[str, str, Callable[[QueueView], float]], ...] = (
@@ -236,7 +239,7 @@ class ReactorLag:
     @param every: seconds between two calls.
     """
 
-    def __init__(self, reactor: IReactorTime, observe: Callable[[float], object], every: float = 0.1) -> None:
+    def __init__(self, reactor: IReactorTime, observe: Callable[[float], object], every: float = _LAG_EVERY) -> None:
         self._reactor = reactor
         self._observe = observe
         self._every = every

@@ -32,7 +32,8 @@ class Known:
 
     def request(self, data: bytes) -> Incoming | None:
         """Return the request that stands in C{data} if it is one, with nothing behind it, whose head is known."""
-        line_end, end = data.find(b"\r\n"), data.find(b"\r\n\r\n")
+        line_end = data.find(b"\r\n")
+        end = data.find(b"\r\n\r\n", line_end)
         known = self._heads.get(data[line_end:end])
         if known is None or end < 0 or len(data) - end - 4 != known[1] or line_end > LONGEST:
             return None
