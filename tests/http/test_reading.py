@@ -287,6 +287,16 @@ class ReadingTests(TestCase):
         self.assertEqual([served.data for _, served in pairs], [b"hello"] * count)
         await self.close()
 
+    async def test_before_it_all_ends_everything_is_read_that_has_arrived(self) -> None:
+        await self.listen()
+        pairs = [await self.connect() for _ in range(SWEEP + 8)]
+        for client, _ in pairs:
+            client.sendall(b"hello")
+        self.reading.finish()
+        self.assertEqual({served.data for _, served in pairs}, {b"hello"})
+        await self.close()
+        self.reading.finish()
+
     async def test_without_descriptors_in_a_reactor_everything_is_as_ever(self) -> None:
         self.factory = ServedFactory(Reading(Clock()))
         await self.listen()

@@ -78,7 +78,11 @@ class ChannelFactory(Factory):
         return len(self._channels)
 
     def close(self) -> Deferred[None]:
-        """Close every connection when it has been answered; the Deferred fires when none is left."""
+        """Close every connection when it has been answered; the Deferred fires when none is left.
+
+        What has arrived by now is answered, too.
+        """
+        self._reading.finish()
         closed: Deferred[None] = Deferred()
         self._closed = closed
         for channel in [*self._channels, *self._parked]:

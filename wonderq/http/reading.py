@@ -55,6 +55,11 @@ class Reading:
         taken.reactor = self._instead
         taken.startReading()
 
+    def finish(self) -> None:
+        """Read everything that has arrived, once, however many connections that are."""
+        if self._read:
+            self._sweep(len(self._read))
+
     def close(self) -> None:
         """Let go of what was opened.  Every connection that was taken must have been lost."""
         if self._epoll is not None:
@@ -87,9 +92,12 @@ class Reading:
         return "Reading"
 
     def doRead(self) -> None:
-        """Read what can be read."""
+        """Read what can be read, of a bounded number of connections."""
+        self._sweep(SWEEP)
+
+    def _sweep(self, sockets: int) -> None:
         read = self._read
-        for number, event in self._epoll.poll(0, SWEEP):
+        for number, event in self._epoll.poll(0, sockets):
             transport = read.get(number)
             if transport is None:
                 # One before it has closed it, or let it pause.
