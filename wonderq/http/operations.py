@@ -6,6 +6,7 @@ wrong: the content type, then parameters and body, then what the broker refuses.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, TypeVar
@@ -54,6 +55,9 @@ _RECEIVE = frozenset(("cid", "limit", "queue", "wait", "lease"))
 _DELETE = frozenset(("cid", "id", "receipt"))
 _PATCH = frozenset(("cid", "id", "receipt", "lease", "delay", "bury", "reason"))
 _DEFAULT_QUEUES = (DEFAULT_QUEUE,)
+# One message as nearly everybody names it; no two such queries are the same, and none needs to be taken apart.
+_PLAIN_CLAIM = re.compile(rb"cid=([A-Za-z0-9_.:-]{1,128})&id=([1-9][0-9]{0,14})(?:&receipt=([1-9][0-9]{0,14}))?")
+
 _NOT_THERE = (Failure, Deferred)
 _NOTHING = Answer(200, b"[]")
 _TRUE, _FALSE = Answer(200, b"true"), Answer(200, b"false")
@@ -156,8 +160,13 @@ def _received(broker: IBroker, consumer: str, deliveries: Sequence[Delivery]) ->
 
 def delete(broker: IBroker, call: Call) -> Answer | Later:
     """C{DELETE /v1/consumer}: settle what is done."""
-    parameters = _without_body(call, _DELETE)
-    consumer, claims = _claims(parameters)
+    refuse_body(call)
+    plain = _PLAIN_CLAIM.fullmatch(call.query)
+    if plain is None:
+        consumer, claims = _claims(query.parse(call.query, _DELETE))
+    else:
+        cid, id_, receipt = plain.groups()
+        consumer, claims = cid.decode("ascii"), [Claim(int(id_), None if receipt is None else int(receipt))]
     return then(broker.delete(consumer, claims), _settled)
 
 
