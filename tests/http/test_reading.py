@@ -14,17 +14,17 @@ from twisted.internet import reactor as the_reactor
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHalfCloseableProtocol, IListeningPort, IReadDescriptor
+from twisted.internet.interfaces import IHalfCloseableProtocol, IListeningPort, IReactorFDSet, IReadDescriptor
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
-from zope.interface import implementer
+from zope.interface import directlyProvides, implementer
 from zope.interface.verify import verifyObject
 
-from wonderq.http.reading import SWEEP, Reading
+from wonderq.http.reading import SWEEP, SWEEP_SECONDS, Reading
 
 reactor = cast(Any, the_reactor)
 
@@ -105,11 +105,26 @@ def no_more_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+class TickingReactor:
+    """The reactor, with a clock that tests move."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        directlyProvides(self, IReactorFDSet)
+
+    def seconds(self) -> float:
+        return self.now
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(reactor, name)
+
+
 class ReadingTests(TestCase):
     timeout = 20
 
     def setUp(self) -> None:
-        self.reading = Reading(reactor)
+        self.reactor = TickingReactor()
+        self.reading = Reading(self.reactor)
         self.factory = ServedFactory(self.reading)
         self.clients: list[socket.socket] = []
 
@@ -285,6 +300,46 @@ class ReadingTests(TestCase):
         self.assertEqual(sum(bool(served.data) for _, served in pairs), SWEEP)
         self.reading.doRead()
         self.assertEqual([served.data for _, served in pairs], [b"hello"] * count)
+        await self.close()
+
+    async def test_and_when_a_sweep_takes_long_where_those_come_first_that_were_left(self) -> None:
+        await self.listen()
+        pairs = [await self.connect() for _ in range(5)]
+        read = []
+
+        def work(served: Served) -> None:
+            read.append(served)
+            self.reactor.now += SWEEP_SECONDS * 0.6
+
+        for client, served in pairs:
+            served.on_data = lambda data, served=served: work(served)  # type: ignore[misc]
+            client.sendall(b"hello")
+        self.reading.doRead()
+        self.assertEqual(len(read), 2)
+        for client, _ in pairs:
+            client.sendall(b"more")
+        self.reading.doRead()
+        self.reading.doRead()
+        self.assertEqual((len(read), set(read)), (5, {served for _, served in pairs}))
+        await self.eventually(lambda: len(read) == 7)
+        await self.close()
+
+    async def test_one_that_was_left_may_be_gone_by_its_turn(self) -> None:
+        await self.listen()
+        pairs = [await self.connect() for _ in range(3)]
+
+        def work(data: bytes) -> None:
+            self.reactor.now += SWEEP_SECONDS
+
+        for client, served in pairs:
+            served.on_data = work
+            client.sendall(b"hello")
+        self.reading.doRead()
+        for _, served in pairs:
+            if not served.data:
+                served.transport.connectionLost(Failure(CONNECTION_LOST))
+        self.reading.doRead()
+        self.assertEqual(sorted(served.data for _, served in pairs), [b"", b"", b"hello"])
         await self.close()
 
     async def test_before_it_all_ends_everything_is_read_that_has_arrived(self) -> None:

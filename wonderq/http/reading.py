@@ -8,18 +8,20 @@ if it were one socket.
 from __future__ import annotations
 
 import select
+from math import inf
 from typing import Any, Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
-from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.tcp import Server
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 SWEEP: Final = 256
-"""Sockets to read before the reactor's other work has its turn: some ten milliseconds of small requests."""
+SWEEP_SECONDS: Final = 0.01
+"""Sockets to read, and seconds to do so, before the reactor's other work has its turn: a batch may take long."""
 
 
 @implementer(IReadDescriptor)
@@ -38,6 +40,8 @@ class Reading:
         self._epoll: Any = None
         # The transports that are read now, by the numbers of their sockets.
         self._read: dict[int, Any] = {}
+        # The sockets of the last sweep that have not had their turn, with their events.
+        self._left: list[tuple[int, int]] = []
 
     def take(self, transport: object) -> None:
         """Read a connection in this way from now on, if that goes: it is plain TCP, or a Unix socket."""
@@ -58,7 +62,7 @@ class Reading:
     def finish(self) -> None:
         """Read everything that has arrived, once, however many connections that are."""
         if self._read:
-            self._sweep(len(self._read))
+            self._left = self._sweep(self._epoll.poll(0, len(self._read)), inf)
 
     def close(self) -> None:
         """Let go of what was opened.  Every connection that was taken must have been lost."""
@@ -66,6 +70,7 @@ class Reading:
             self._reactor.removeReader(self)
             self._epoll.close()
             self._epoll = None
+            self._left = []
 
     # -- what the transports call --
 
@@ -92,24 +97,30 @@ class Reading:
         return "Reading"
 
     def doRead(self) -> None:
-        """Read what can be read, of a bounded number of connections."""
-        self._sweep(SWEEP)
+        """Read what can be read, for a while."""
+        # Epoll begins with the same ones again, so those that were left come first.
+        events = self._left or self._epoll.poll(0, SWEEP)
+        self._left = self._sweep(events, self._reactor.seconds() + SWEEP_SECONDS)
 
-    def _sweep(self, sockets: int) -> None:
-        read = self._read
-        for number, event in self._epoll.poll(0, sockets):
+    def _sweep(self, events: list[tuple[int, int]], until: float) -> list[tuple[int, int]]:
+        """Read these sockets, and return those that are left when the time has come."""
+        read, seconds = self._read, self._reactor.seconds
+        for place, (number, _) in enumerate(events, 1):
             transport = read.get(number)
             if transport is None:
                 # One before it has closed it, or let it pause.
                 continue
             try:
-                # An error with nothing to read before it is the end to the reactor, and so it is here.
-                why = transport.doRead() if event & select.EPOLLIN else CONNECTION_DONE
+                # Errors and ends show when it is read, too.
+                why = transport.doRead()
             except BaseException as error:  # noqa: BLE001 - the top, as in the reactor: it costs this connection alone
                 self._log.failure("What came in on a connection could not be dealt with, so it is closed.")
                 why = error
             if why is not None:
                 self._end(transport, why)
+            if seconds() >= until:
+                return events[place:]
+        return []
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor stops, and would have ended each connection."""
