@@ -245,6 +245,14 @@ class LagTests(SynchronousTestCase):
         self.clock.pump([0.75, 0.5])
         self.assertEqual(self.lags, [0.25, 0.0])
 
+    def test_it_looks_ten_times_a_second(self) -> None:
+        lags: list[float] = []
+        lag = ReactorLag(self.clock, lags.append)
+        lag.start()
+        self.clock.pump([0.125] * 8)
+        lag.stop()
+        self.assertEqual([round(late, 6) for late in lags], [0.025] * 8)
+
     def test_it_stops(self) -> None:
         self.lag.stop()
         self.lag.stop()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
@@ -39,6 +40,9 @@ OTHER = "_other"
 _SYNC_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _REQUEST_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+
+_LAG_EVERY = 0.1
+"""Seconds between two looks at the lag; of stalls that are shorter, most are missed."""
 
 _END = b"# EOF\n"
 
@@ -132,14 +136,25 @@ class Metrics:
         return content_type, page
 
 
+class _Tally:
+    """The answers with one status to one call.
+
+    @ivar buckets: how many are in each bucket alone.
+    @ivar seconds: theirs together.
+    """
+
+    __slots__ = ("buckets", "seconds")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(_REQUEST_BUCKETS) + 1)
+        self.seconds = 0.0
+
+
 class _Requests(Collector):
     """Counts answers, in plain integers: prometheus_client takes a lock for each of its numbers."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, int], int] = {}
-        # By route: how many answers are in each bucket alone, and their seconds.
-        self._buckets: dict[str, list[int]] = {}
-        self._seconds: dict[str, float] = {}
+        self._tallies: defaultdict[tuple[str, int], _Tally] = defaultdict(_Tally)
 
     def answered(self, route: str, code: int, seconds: float) -> None:
         """Count one answer.
@@ -147,30 +162,28 @@ class _Requests(Collector):
         @param route: the call, one of a few names.
         @param code: its status; 499 when the client had gone before it.
         """
-        key = (route, code)
-        if key in self._counts:
-            self._counts[key] += 1
-        else:
-            self._counts[key] = 1
-            self._buckets.setdefault(route, [0] * (len(_REQUEST_BUCKETS) + 1))
-            self._seconds.setdefault(route, 0.0)
-        self._buckets[route][bisect_left(_REQUEST_BUCKETS, seconds)] += 1
-        self._seconds[route] += seconds
+        tally = self._tallies[route, code]
+        tally.buckets[bisect_left(_REQUEST_BUCKETS, seconds)] += 1
+        tally.seconds += seconds
 
     def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
         """See L{Collector}."""
         requests = CounterMetricFamily("wonderq_http_requests", "Requests answered.", labels=["route", "code"])
-        for (route, code), count in self._counts.items():
-            requests.add_metric([route, str(code)], count)
+        by_route: defaultdict[str, list[_Tally]] = defaultdict(list)
+        for (route, code), tally in self._tallies.items():
+            requests.add_metric([route, str(code)], sum(tally.buckets))
+            by_route[route].append(tally)
         yield requests
         times = HistogramMetricFamily(
             "wonderq_http_request_seconds",
             "Seconds from a complete request to its answer; receives that name a wait are the route receive_wait.",
             labels=["route"],
         )
-        for route, buckets in self._buckets.items():
-            bounds = [*map(str, _REQUEST_BUCKETS), "+Inf"]
-            times.add_metric([route], list(zip(bounds, accumulate(buckets), strict=True)), self._seconds[route])
+        bounds = [*map(str, _REQUEST_BUCKETS), "+Inf"]
+        for route, tallies in by_route.items():
+            buckets = map(sum, zip(*(tally.buckets for tally in tallies), strict=True))
+            seconds = sum(tally.seconds for tally in tallies)
+            times.add_metric([route], list(zip(bounds, accumulate(buckets), strict=True)), seconds)
         yield times
 
 
@@ -226,7 +239,7 @@ class ReactorLag:
     @param every: seconds between two calls.
     """
 
-    def __init__(self, reactor: IReactorTime, observe: Callable[[float], object], every: float = 1.0) -> None:
+    def __init__(self, reactor: IReactorTime, observe: Callable[[float], object], every: float = _LAG_EVERY) -> None:
         self._reactor = reactor
         self._observe = observe
         self._every = every

@@ -15,7 +15,8 @@ from tests.http.harness import Connection, HeldJournal, Reply, Server, ServerTes
 from tests.http.over_the_channel import OverTheChannel
 from wonderq.http import deadlines
 from wonderq.http.api import Api
-from wonderq.http.channel import LINGER_AT_MOST, TURN
+from wonderq.http.channel import TURN
+from wonderq.http.closing import LINGER_AT_MOST
 from wonderq.http.factory import ChannelFactory
 from wonderq.http.intake import HOLD
 from wonderq.http.limits import IDLE, LINGER

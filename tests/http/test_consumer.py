@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, succeed
+
 from tests.http.harness import ServerTestCase
+from wonderq.errors import WonderQError
+from wonderq.http import operations
+from wonderq.http.call import Answer, Call
+from wonderq.model import MAX_ID, Claim
 
 CONSUMER = "/v1/consumer"
 
@@ -253,3 +263,41 @@ class PatchTests(ServerTestCase):
         for query, parameter in (("id=1&lease=5", "cid"), ("cid=1&lease=5", "id")):
             self.assertRefused(400, "missing-parameter", "PATCH", f"{CONSUMER}?{query}", parameter=parameter)
         self.assertEqual(self.shown(1)["leaseUntil"], "2026-05-28T20:27:10.250Z")
+
+
+class Settling:
+    """A broker that notes what is deleted."""
+
+    def delete(self, consumer: str, claims: Sequence[Claim]) -> Deferred[list[bool]]:
+        self.deleted = consumer, list(claims)
+        return succeed([True])
+
+
+def deleted(query: str) -> object:
+    """Return what a delete with this query asks for, or its fault."""
+    broker = Settling()
+    try:
+        answer = operations.delete(broker, Call(query.encode(), lambda name: None))  # type: ignore[arg-type]
+    except WonderQError as error:
+        return error.slug, error.parameter
+    assert answer == Answer(200, b"true")
+    return broker.deleted
+
+
+NUMBERS = st.integers(0, 2 * MAX_ID).map(str) | st.from_regex(r"[0-9]{1,17}", fullmatch=True)
+
+
+@given(st.from_regex(r"[a-z0-9_.:/-]{0,130}", fullmatch=True), NUMBERS, st.none() | NUMBERS)
+@example("c" * 128, str(MAX_ID), str(MAX_ID))
+@example("c" * 129, "1", "1")
+@example("7", "01", None)
+@example("7", "1", "0")
+def test_a_delete_means_the_same_in_whatever_order_its_parameters_stand(
+    cid: str, id_: str, receipt: str | None
+) -> None:
+    parts = [f"cid={cid}", f"id={id_}", *([] if receipt is None else [f"receipt={receipt}"])]
+    assert (
+        deleted("&".join(parts))
+        == deleted("&".join([parts[0], *reversed(parts[1:])]))
+        == deleted("&".join(parts[1:] + parts[:1]))
+    )

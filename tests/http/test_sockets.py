@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable
 from typing import Any, cast
@@ -184,6 +185,17 @@ class SocketTests(TestCase):
             stats = await self.broker.stats()
         peer.transport.loseWriteConnection()
         self.assertTrue((await peer.ended).endswith(b"\r\n\r\n[]"))
+        await self.close()
+
+    async def test_what_has_arrived_when_the_server_closes_is_answered(self) -> None:
+        await self.listen()
+        peers = [await self.connect() for _ in range(3)]
+        for peer in peers:
+            cast(socket.socket, peer.transport.getHandle()).sendall(post("/v1/publish", b"x"))
+        closed = self.factory.close()
+        for peer in peers:
+            self.assertTrue((await peer.ended).startswith(b"HTTP/1.1 201 "))
+        await closed
         await self.close()
 
     async def test_a_refusal_is_read_although_the_client_still_sends(self) -> None:

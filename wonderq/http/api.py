@@ -20,7 +20,7 @@ from werkzeug import exceptions
 from wonderq import errors
 from wonderq.broker import IBroker
 from wonderq.http import codec, health, operations, paths
-from wonderq.http.call import Answer, Call, head
+from wonderq.http.call import Answer, Call, Later, head
 from wonderq.http.limits import Request
 from wonderq.http.problems import problem, unexpected
 from wonderq.metrics import Metrics
@@ -154,15 +154,18 @@ class Api:
         self,
         request: IRequest,
         route: str,
-        operation: Callable[Concatenate[IBroker, Call, P], Answer | Deferred[Answer]],
+        operation: Callable[Concatenate[IBroker, Call, P], Answer | Later | Deferred[Answer]],
         *arguments: P.args,
         **keywords: P.kwargs,
     ) -> Deferred[bytes]:
         """Run an operation, and return the body of what came of it, for Klein to write."""
         started = self.seconds()
-        work: Deferred[Answer] = succeed(None).addCallback(
-            lambda _: operation(self.broker, _call(request), *arguments, **keywords)
-        )
+
+        def begin(_: None) -> Answer | Deferred[Answer]:
+            begun = operation(self.broker, _call(request), *arguments, **keywords)
+            return begun.deferred() if isinstance(begun, Later) else begun
+
+        work: Deferred[Answer] = succeed(None).addCallback(begin)
         handover = _Handover(request, work, waits=operation is operations.receive)
 
         def measured(answer: Answer) -> Answer:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from msgspec import Struct
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
@@ -38,6 +41,23 @@ class Answer(Struct, frozen=True, gc=False):
     headers: tuple[tuple[bytes, bytes], ...] = ()
     content_type: bytes = JSON
     undo: Callable[[], object] | None = None
+
+
+class Later(Struct, frozen=True, gc=False):
+    """An answer that has to wait for what a verb returns.
+
+    @ivar work: what the verb has returned.
+    @ivar answer: makes the answer of what that fires with.
+    @ivar blame: gets the failure before it becomes an answer; it may say more than the broker could.
+    """
+
+    work: Deferred[Any]
+    answer: Callable[[Any], Answer]
+    blame: Callable[[Failure], Failure] | None = None
+
+    def deferred(self) -> Deferred[Answer]:
+        """Return what fires with the answer, or fails."""
+        return self.work.addCallbacks(self.answer, self.blame)
 
 
 def head(answer: Answer) -> Iterator[tuple[bytes, bytes]]:

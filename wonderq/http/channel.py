@@ -6,26 +6,24 @@ what a client asks for first is done first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IPushProducer, ITCPTransport
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from wonderq.errors import NotReady, RequestTimeout, WonderQError
+from wonderq.errors import NotReady, WonderQError
 from wonderq.http import deadlines, paths
-from wonderq.http.api import UNROUTED
 from wonderq.http.bridge import Bridge
 from wonderq.http.call import Answer
+from wonderq.http.closing import Closing
 from wonderq.http.exchange import Exchange
 from wonderq.http.incoming import Incoming
-from wonderq.http.intake import Intake
-from wonderq.http.limits import IDLE, LINGER, last_answer
+from wonderq.http.limits import IDLE
 from wonderq.http.output import Output
 from wonderq.http.problems import problem
-from wonderq.model import MAX_BODY
 
 if TYPE_CHECKING:
     from wonderq.http.factory import ChannelFactory
@@ -37,51 +35,23 @@ TURN_SECONDS: Final = 0.01
 LARGE: Final = 64 * 1024
 """Bytes of an answer for which room is looked for first."""
 
-LINGER_AT_MOST: Final = 30.0
-"""Seconds after which a connection is closed whose request was refused, whatever still comes; see L{LINGER}."""
-
-ABORT: Final = 15.0
-"""Seconds between the wish to close a connection whose client does not read and the end of it, as in twisted.web."""
-
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 PROBES: Final = (b"/livez", b"/readyz", b"/healthz", b"/metrics")
 """Paths that are answered even when memory is short."""
 
 
-State = Literal["open", "lingering", "closing"]
-"""What is done with what comes in: it is answered; dropped, so that the last answer is read; nothing comes any more."""
-
-
 @implementer(IHalfCloseableProtocol, IPushProducer)
-class Channel(Protocol):
-    """One connection.
-
-    @ivar deadline: when to look at it again, in seconds on the reactor's clock.
-    """
-
-    transport: Any
+class Channel(Closing):
+    """One connection."""
 
     def __init__(self, factory: ChannelFactory) -> None:
-        self.deadline = deadlines.NEVER
-        self._factory = factory
-        self._state: State = "open"
-        self._intake = Intake()
+        super().__init__(factory)
         # What is being answered, if it has to wait.
         self._exchange: Exchange | None = None
-        # The client has ended its side; or we take no more than what has come in.
-        self._fin = False
+        # We take no more than what has come in.
         self._ended = False
-        self._reading = True
-        # The client does not read as fast as we write.
-        self._blocked = False
         self._running = False
-        self._later: IDelayedCall | None = None
-        # Bytes: counted among those of all connections, dropped while lingering, unsent when last looked at.
-        self._counted = 0
-        self._dropped = 0
-        self._unsent = 0
-        self._linger_until = 0.0
 
     # -- what the transport calls --
 
@@ -99,9 +69,15 @@ class Channel(Protocol):
         """See L{Protocol}."""
         if self._state != "open":
             self._drop(len(data))
-        else:
-            self._intake.take(data, self._exchange is not None or self._blocked or self._later is not None)
+            return
+        busy = self._exchange is not None or self._blocked or self._later is not None
+        incoming = None if busy else self._intake.whole(data)
+        if incoming is None:
+            self._intake.take(data, busy)
             self._run()
+            return
+        self._serve(incoming)
+        self._served()
 
     def readConnectionLost(self) -> None:
         """The client has ended its side, and still reads: it is answered what it has asked for, without waiting."""
@@ -166,24 +142,6 @@ class Channel(Protocol):
         self._ended = True
         self._run()
 
-    def expired(self, now: float) -> None:
-        """The deadline has come."""
-        if self._state == "lingering":
-            self._close()
-        elif self._blocked or self._state == "closing":
-            unsent = self._output.unsent()
-            if unsent < self._unsent:
-                # Slow, but it reads.
-                self._unsent, self.deadline = unsent, now + IDLE
-            elif self._blocked and self._state == "open":
-                self._close(ABORT)
-            else:
-                self.transport.abortConnection()
-        elif self._intake.idle:
-            self._close()
-        else:
-            self._refuse(RequestTimeout())
-
     # -- from one request to the next --
 
     def _run(self) -> None:
@@ -241,7 +199,18 @@ class Channel(Protocol):
             return
         self._exchange = None
         self._write(answer, incoming)
-        self._run()
+        if self._intake.empty:
+            self._served()
+        else:
+            self._run()
+
+    def _served(self) -> None:
+        """Settle what is to be settled when nothing has come in but the request that was served just now."""
+        if self._state == "open" and not self._ended and not self._counted and not self._output.given:
+            # And nothing is unsent, so this is all.
+            self.deadline = self._factory.seconds() + IDLE if self._exchange is None else deadlines.NEVER
+        else:
+            self._settle()
 
     def _write(self, answer: Answer, incoming: Incoming) -> None:
         if len(answer.body) > LARGE and self._factory.buffers.used + len(answer.body) > self._factory.buffers.limit:
@@ -297,68 +266,6 @@ class Channel(Protocol):
             self._refuse(fault)
         else:
             self._output.write(CONTINUE)
-
-    def _account(self) -> None:
-        """Count what this connection keeps in memory."""
-        amount = self._intake.size + self._output.unsent()
-        if amount != self._counted:
-            self._factory.buffers.used += amount - self._counted
-            self._counted = amount
-
-    # -- the end --
-
-    def _refuse(self, fault: WonderQError) -> None:
-        """Give the last answer, and close when it was read.
-
-        To close while there is something unread would reset the connection, and might take the answer back.  So what
-        still comes in is dropped, for a while.
-        """
-        answer = problem(fault)
-        self._factory.api.answered(UNROUTED, answer.status, 0.0)
-        self._output.write(last_answer(answer))
-        if self._fin:
-            self._close()
-            return
-        self._state = "lingering"
-        self._forget()
-        self._account()
-        self.transport.unregisterProducer()
-        now = self._factory.seconds()
-        self.deadline, self._linger_until = now + LINGER, now + LINGER_AT_MOST
-        if not self._reading:
-            self._reading = True
-            self.transport.resumeProducing()
-        self._output.end()
-
-    def _drop(self, size: int) -> None:
-        self._dropped += size
-        if self._state == "lingering":
-            if self._dropped > 2 * MAX_BODY:
-                # It was told, and does not stop.
-                self._close()
-            else:
-                self.deadline = min(self._factory.seconds() + LINGER, self._linger_until)
-
-    def _close(self, patience: float = IDLE + ABORT) -> None:
-        """Close the connection when everything is written.
-
-        @param patience: seconds that the client may read nothing meanwhile.
-        """
-        if self._state == "open":
-            self.transport.unregisterProducer()
-        self._state = "closing"
-        self._forget()
-        self._account()
-        self._unsent = self._output.unsent()
-        self.deadline = self._factory.seconds() + patience
-        self.transport.loseConnection()
-
-    def _forget(self) -> None:
-        """Let go of everything that came in."""
-        self._intake.close()
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
 
 
 def short_of_memory() -> WonderQError:

@@ -13,13 +13,14 @@ import msgspec
 from wonderq.http.content import kind
 from wonderq.model import Attempt, Delivery, MessageView, QueueSettings, QueueView
 
+_MILLISECONDS = tuple(b".%03dZ" % millisecond for millisecond in range(1000))
 _SETTINGS = tuple((field.name, field.encode_name) for field in msgspec.structs.fields(QueueSettings))
 
 
 def timestamp(wall: float) -> bytes:
     """Write a wall time, seconds since 1970, as RFC 3339 UTC with milliseconds: C{2026-01-31T12:00:00.250Z}."""
     second, millisecond = divmod(int(wall * 1000), 1000)
-    return b"%b.%03dZ" % (_second(second), millisecond)
+    return _second(second) + _MILLISECONDS[millisecond]
 
 
 def deliveries(those: Iterable[Delivery]) -> bytes:

@@ -14,8 +14,10 @@ from wonderq.http.api import Api
 from wonderq.http.channel import Channel
 from wonderq.http.deadlines import Deadlines
 from wonderq.http.heads import Heads
+from wonderq.http.known import Known
 from wonderq.http.lane import Lane
 from wonderq.http.output import Buffers
+from wonderq.http.reading import Reading
 from wonderq.http.site import Site
 
 
@@ -44,11 +46,13 @@ class ChannelFactory(Factory):
         self.site = Site(api.resource(), reactor)
         self.lane = Lane(api)
         self.heads = Heads(api.wall)
+        self.known = Known()
         self.buffers = Buffers(max_buffered)
         self.seconds: Callable[[], float] = reactor.seconds
         self.call_later = reactor.callLater
         self._max_connections = max_connections
         self._deadlines = Deadlines(reactor)
+        self._reading = Reading(reactor)
         self._channels: set[Channel] = set()
         # Those that were accepted before accepting could pause, in their order.
         self._parked: dict[Channel, None] = {}
@@ -74,7 +78,11 @@ class ChannelFactory(Factory):
         return len(self._channels)
 
     def close(self) -> Deferred[None]:
-        """Close every connection when it has been answered; the Deferred fires when none is left."""
+        """Close every connection when it has been answered; the Deferred fires when none is left.
+
+        What has arrived by now is answered, too.
+        """
+        self._reading.finish()
         closed: Deferred[None] = Deferred()
         self._closed = closed
         for channel in [*self._channels, *self._parked]:
@@ -86,6 +94,7 @@ class ChannelFactory(Factory):
 
     def made(self, channel: Channel) -> None:
         """A connection has been made."""
+        self._reading.take(channel.transport)
         if len(self._channels) < self._max_connections:
             self._channels.add(channel)
             self._deadlines.add(channel)
@@ -111,6 +120,8 @@ class ChannelFactory(Factory):
         if len(self._channels) == self._max_connections - 1:
             for port in self._ports:
                 port.resumeProducing()
+        if not self._channels and not self._parked:
+            self._reading.close()
         self._close_when_empty()
 
     def _close_when_empty(self) -> None:

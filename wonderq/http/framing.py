@@ -13,6 +13,7 @@ from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserU
 
 from wonderq.errors import BadRequest, HeadersTooLarge, HTTPVersion, MethodNotImplemented, UriTooLong, WonderQError
 from wonderq.http.incoming import Field, Incoming, head_fault, too_large
+from wonderq.http.known import Known
 from wonderq.http.limits import MAX_FIELDS, MAX_HEADERS
 from wonderq.http.paths import MAX_TARGET
 from wonderq.model import MAX_BODY
@@ -39,6 +40,7 @@ class _Stop(Exception):
 class Framing:
     """The requests of one connection.
 
+    @param known: heads that were parsed, on whatever connection.
     @ivar requests: those that are complete; whoever answers them takes them out.
     @ivar fault: why there will be no more, if there is something wrong.
     @ivar over: there will be no more: a fault, or the last one said so.
@@ -50,7 +52,8 @@ class Framing:
 
     phase: Phase
 
-    def __init__(self) -> None:
+    def __init__(self, known: Known) -> None:
+        self._known = known
         self.requests: deque[Incoming] = deque()
         self.fault: WonderQError | None = None
         self.over = False
@@ -69,6 +72,20 @@ class Framing:
 
     # -- what the connection calls --
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has come in that is not taken out, and more may come."""
+        return self.phase == "idle" and not self.requests and not self.over
+
+    def whole(self, data: bytes) -> Incoming | None:
+        """Return the request that was read, if it can be seen without parsing that it is one; or take nothing."""
+        if not self.empty:
+            return None
+        request = self._known.request(data)
+        if request is not None:
+            self._blanks = 0
+        return request
+
     def feed(self, data: bytes) -> None:
         """Take what was read."""
         if self.over:
@@ -85,6 +102,8 @@ class Framing:
             return
         self._parse(data, complete)
         if self.phase == "idle" or self.over:
+            if phase == "idle" and len(self.requests) == complete + 1 and self.fault is None:
+                self._known.learn(data, self.requests[-1])
             return
         if len(self.requests) > complete:
             self._start = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from msgspec import Struct
+
 from wonderq.errors import BadRequest, BodyTooLarge, HeadersTooLarge, HTTPVersion, MethodNotImplemented, WonderQError
 from wonderq.http.limits import MAX_FIELDS, host_fault
 from wonderq.model import MAX_BODY
@@ -11,37 +13,28 @@ from wonderq.model import MAX_BODY
 Field = tuple[bytes, bytes]
 
 
-class Incoming:
+class Incoming(Struct, eq=False, gc=False):
     """A request.
 
     @ivar target: as it came in.
     @ivar fields: the header fields, by their names in lower case.
     @ivar repeated: those whose name has stood there before.
-    @ivar body: all of it; empty without one.
     @ivar version: C{b"HTTP/1.1"} or C{b"HTTP/1.0"}.
     @ivar last: the client wants no other on this connection.
+    @ivar body: all of it; empty without one.
+    @ivar plain: nothing stands in the target but what may stand in a query.
     @ivar gone: nobody is left who would read its answer.
     """
 
-    __slots__ = ("method", "target", "fields", "repeated", "body", "version", "last", "gone")
-
-    def __init__(
-        self,
-        method: bytes,
-        target: bytes,
-        fields: Mapping[bytes, bytes],
-        repeated: Sequence[Field],
-        version: bytes,
-        last: bool,
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.fields = fields
-        self.repeated = repeated
-        self.body = b""
-        self.version = version
-        self.last = last
-        self.gone = False
+    method: bytes
+    target: bytes
+    fields: Mapping[bytes, bytes]
+    repeated: Sequence[Field]
+    version: bytes
+    last: bool
+    body: bytes = b""
+    plain: bool = False
+    gone: bool = False
 
     def header(self, name: bytes) -> bytes | None:
         """Return the value of a header, by its name in lower case.

@@ -8,6 +8,7 @@ from wonderq.errors import WonderQError
 from wonderq.http import deadlines
 from wonderq.http.framing import Framing
 from wonderq.http.incoming import Incoming
+from wonderq.http.known import Known
 from wonderq.http.limits import IDLE
 
 HOLD: Final = 16 * 1024
@@ -19,14 +20,20 @@ class Intake:
 
     Bytes that come while a request is being answered are kept as they are, and looked at when it is the turn of the
     next one.
+
+    @param known: see L{Framing}.
     """
 
-    def __init__(self) -> None:
-        self._framing = Framing()
+    def __init__(self, known: Known) -> None:
+        self._framing = Framing(known)
         self._held = bytearray()
         # When the request that comes in began, and whether its client was told to go on with the body.
         self._began: float | None = None
         self._continued = False
+
+    def whole(self, data: bytes) -> Incoming | None:
+        """Return the request that was read, if it is a plain one with nothing before or behind it; or take nothing."""
+        return None if self._held else self._framing.whole(data)
 
     def take(self, data: bytes, busy: bool) -> None:
         """Take what was read.
@@ -56,6 +63,11 @@ class Intake:
     def done(self) -> bool:
         """Whether everything was looked at that has come in."""
         return not self._framing.requests and (self._framing.over or not self._held)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has come in, and more may come."""
+        return not self._held and self._framing.empty
 
     @property
     def fault(self) -> WonderQError | None:

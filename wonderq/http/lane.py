@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -17,11 +17,11 @@ from wonderq.broker import IBroker
 from wonderq.errors import WonderQError
 from wonderq.http import operations
 from wonderq.http.api import GONE, Api
-from wonderq.http.call import Answer, Call
+from wonderq.http.call import Answer, Call, Later
 from wonderq.http.incoming import Incoming
 from wonderq.http.problems import problem
 
-Operation: TypeAlias = Callable[[IBroker, Call], Answer | Deferred[Answer]]
+Operation: TypeAlias = Callable[[IBroker, Call], Answer | Later]
 
 CALLS: Final[dict[tuple[bytes, bytes], tuple[str, Operation]]] = {
     (b"POST", b"/v1/publish"): ("publish", operations.publish),
@@ -54,7 +54,7 @@ class Lane:
         """
         path, _, query = request.target.partition(b"?")
         call = CALLS.get((request.method, path))
-        if call is None or (query and _UNPRINTABLE.search(query) is not None):
+        if call is None or (query and not request.plain and _UNPRINTABLE.search(query) is not None):
             return None
         route, operation = call
         if route == "receive" and b"wait=" in query:
@@ -68,13 +68,35 @@ class Lane:
             return self._measured(self._api.refusal(Failure()), request, route, started)
         if isinstance(work, Answer):
             return self._measured(work, request, route, started)
-        then = (request, route, started)
-        work.addCallbacks(self._measured, self._refused, callbackArgs=then, errbackArgs=then)
-        if work.called and isinstance(work.result, Answer):
-            return work.result
-        return work
+        answered: Deferred[Answer] = work.work.addCallbacks(
+            self._done,
+            self._failed,
+            callbackArgs=(work.answer, request, route, started),
+            errbackArgs=(work.blame, request, route, started),
+        )
+        if answered.called and isinstance(answered.result, Answer):
+            return answered.result
+        return answered
 
-    def _refused(self, failure: Failure, request: Incoming, route: str, started: float) -> Answer:
+    def _done(
+        self, result: Any, answer: Callable[[Any], Answer], request: Incoming, route: str, started: float
+    ) -> Answer:
+        try:
+            made = answer(result)
+        except Exception:  # noqa: BLE001 - the top, as above
+            made = self._api.refusal(Failure())
+        return self._measured(made, request, route, started)
+
+    def _failed(
+        self,
+        failure: Failure,
+        blame: Callable[[Failure], Failure] | None,
+        request: Incoming,
+        route: str,
+        started: float,
+    ) -> Answer:
+        if blame is not None:
+            failure = blame(failure)
         return self._measured(self._api.refusal(failure), request, route, started)
 
     def _measured(self, answer: Answer, request: Incoming, route: str, started: float) -> Answer:

@@ -6,9 +6,10 @@ wrong: the content type, then parameters and body, then what the broker refuses.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, NoReturn, TypeVar
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -17,7 +18,7 @@ from twisted.python.failure import Failure
 from wonderq import errors
 from wonderq.broker import IBroker
 from wonderq.http import codec, query
-from wonderq.http.call import Answer, Call
+from wonderq.http.call import Answer, Call, Later
 from wonderq.http.content import check_json, check_utf8, content_type, invalid_json, kind, refuse_body, require_json
 from wonderq.http.envelopes import drafts
 from wonderq.model import (
@@ -54,46 +55,59 @@ _RECEIVE = frozenset(("cid", "limit", "queue", "wait", "lease"))
 _DELETE = frozenset(("cid", "id", "receipt"))
 _PATCH = frozenset(("cid", "id", "receipt", "lease", "delay", "bury", "reason"))
 _DEFAULT_QUEUES = (DEFAULT_QUEUE,)
+# One message as nearly everybody names it; no two such queries are the same, and none needs to be taken apart.
+_PLAIN_CLAIM = re.compile(rb"cid=([A-Za-z0-9_.:-]{1,128})&id=([1-9][0-9]{0,14})(?:&receipt=([1-9][0-9]{0,14}))?")
+
+_NOT_THERE = (Failure, Deferred)
+_NOTHING = Answer(200, b"[]")
+_TRUE, _FALSE = Answer(200, b"true"), Answer(200, b"false")
 
 
 def then(
-    work: Deferred[T], answer: Callable[[T], Answer], refuse: Callable[[Failure], NoReturn] | None = None
-) -> Answer | Deferred[Answer]:
+    work: Deferred[T], answer: Callable[[T], Answer], blame: Callable[[Failure], Failure] | None = None
+) -> Answer | Later:
     """Make an answer of what a verb returns: at once if it is there already, as it is when nothing has to be synced.
 
-    @param refuse: gets what the verb fails with.
+    @param blame: see L{Later}.
     """
-    result: Any = work.result if work.called else work
-    if not isinstance(result, Failure | Deferred):
-        return answer(result)
-    return work.addCallbacks(answer, refuse)
+    if work.called:
+        result: Any = work.result
+        # A union of the two would be built anew each time.
+        if not isinstance(result, _NOT_THERE):
+            return answer(result)
+    return Later(work, answer, blame)
 
 
 # -- messages come in --
 
 
-def publish(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
+def publish(broker: IBroker, call: Call) -> Answer | Later:
     """C{POST /v1/publish}: the body is the message."""
     type_ = content_type(call)
-    parameters = query.parse(call.query, _PUBLISH)
+    queue, delay, priority = _publish_options(call.query)
     if kind(type_).form == "json":
         check_json(call.body)
+    draft = Draft(call.body, type_, queue, delay, priority)
+    return then(broker.publish([draft]), partial(_published, broker), _blame_queue)
+
+
+@query.remembered
+def _publish_options(raw: bytes) -> tuple[str, float | None, int]:
+    """Read to which queue, after how many seconds and how urgently."""
+    parameters = query.parse(raw, _PUBLISH)
     queue, delay, priority = parameters.get("queue"), parameters.get("delay"), parameters.get("priority")
-    draft = Draft(
-        call.body,
-        type_,
+    return (
         DEFAULT_QUEUE if queue is None else query.queue(queue),
         None if delay is None else query.duration(delay, "delay", 0, MAX_DELAY),
         0 if priority is None else query.integer(priority, "priority", 0, PRIORITIES - 1),
     )
-    return then(broker.publish([draft]), partial(_published, broker), _blame_queue)
 
 
 def _published(broker: IBroker, published: Sequence[Published]) -> Answer:
-    return Answer(201, b'{"messageId":%d}' % published[0].id, _durability(broker))
+    return Answer(201, b'{"messageId":%d}' % published[0].id, _durability(broker.durability))
 
 
-def publish_batch(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
+def publish_batch(broker: IBroker, call: Call) -> Answer | Later:
     """C{POST /v1/publish/batch}: all the messages of a JSON array, or none."""
     require_json(call)
     queue = query.parse(call.query, _BATCH).get("queue")
@@ -103,46 +117,60 @@ def publish_batch(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
 
 def _batch_published(broker: IBroker, published: Sequence[Published]) -> Answer:
     ids = b",".join([b"%d" % one.id for one in published])
-    return Answer(201, b'{"messageIds":[%b]}' % ids, _durability(broker))
+    return Answer(201, b'{"messageIds":[%b]}' % ids, _durability(broker.durability))
 
 
-def _durability(broker: IBroker) -> tuple[tuple[bytes, bytes], ...]:
-    return ((b"WonderQ-Durability", broker.durability.encode("ascii")),)
+@lru_cache
+def _durability(level: str) -> tuple[tuple[bytes, bytes], ...]:
+    return ((b"WonderQ-Durability", level.encode("ascii")),)
 
 
 # -- and go out --
 
 
-def receive(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
+def receive(broker: IBroker, call: Call) -> Answer | Later:
     """C{GET /v1/consumer} and C{POST /v1/consumer}: lease messages; cancelling the Deferred ends the wait."""
-    parameters = _without_body(call, _RECEIVE)
+    refuse_body(call)
+    queues, consumer, limit, wait, lease = _receive_options(call.query)
+    received = broker.receive(queues, consumer, limit, wait, lease)
+    return then(received, partial(_received, broker, consumer), _blame_queue)
+
+
+@query.remembered
+def _receive_options(raw: bytes) -> tuple[Sequence[str], str, int, float, float | None]:
+    """Read from which queues, for whom, how many, and for how many seconds to wait and to lease."""
+    parameters = query.parse(raw, _RECEIVE)
     consumer = consumer_name(query.required(parameters, "cid"))
     limit, queue = parameters.get("limit"), parameters.get("queue")
     wait, lease = parameters.get("wait"), parameters.get("lease")
-    received = broker.receive(
-        _DEFAULT_QUEUES if queue is None else query.queues(queue),
+    return (
+        _DEFAULT_QUEUES if queue is None else tuple(query.queues(queue)),
         consumer,
         10 if limit is None else query.integer(limit, "limit", 1, MAX_RECEIVE),
         0.0 if wait is None else query.duration(wait, "wait", 0, MAX_WAIT),
         None if lease is None else query.duration(lease, "lease", MIN_LEASE, MAX_LEASE),
     )
-    return then(received, partial(_received, broker, consumer), _blame_queue)
 
 
 def _received(broker: IBroker, consumer: str, deliveries: Sequence[Delivery]) -> Answer:
     if not deliveries:
-        return Answer(200, b"[]")
+        return _NOTHING
     return Answer(200, codec.deliveries(deliveries), undo=partial(broker.give_back, consumer, deliveries))
 
 
-def delete(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
+def delete(broker: IBroker, call: Call) -> Answer | Later:
     """C{DELETE /v1/consumer}: settle what is done."""
-    parameters = _without_body(call, _DELETE)
-    consumer, claims = _claims(parameters)
+    refuse_body(call)
+    plain = _PLAIN_CLAIM.fullmatch(call.query)
+    if plain is None:
+        consumer, claims = _claims(query.parse(call.query, _DELETE))
+    else:
+        cid, id_, receipt = plain.groups()
+        consumer, claims = cid.decode("ascii"), [Claim(int(id_), None if receipt is None else int(receipt))]
     return then(broker.delete(consumer, claims), _settled)
 
 
-def patch(broker: IBroker, call: Call) -> Answer | Deferred[Answer]:
+def patch(broker: IBroker, call: Call) -> Answer | Later:
     """C{PATCH /v1/consumer}: extend, release or bury."""
     parameters = _without_body(call, _PATCH)
     consumer, claims = _claims(parameters)
@@ -176,12 +204,14 @@ def _claims(parameters: Mapping[str, str]) -> tuple[str, list[Claim]]:
     receipts = query.integers(receipt, "receipt")
     if len(receipts) != len(ids):
         raise errors.InvalidParameter("There are as many receipts as ids, or none.", parameter="receipt")
-    return consumer, [Claim(*pair) for pair in zip(ids, receipts, strict=True)]
+    return consumer, list(map(Claim, ids, receipts))
 
 
 def _settled(results: Sequence[bool]) -> Answer:
+    if len(results) == 1:
+        return _TRUE if results[0] else _FALSE
     words = [b"true" if result else b"false" for result in results]
-    return Answer(200, words[0] if len(words) == 1 else b"[%b]" % b",".join(words))
+    return Answer(200, b"[%b]" % b",".join(words))
 
 
 # -- looking at messages and queues --
@@ -242,11 +272,11 @@ def _without_body(call: Call, names: frozenset[str]) -> dict[str, str]:
     return query.parse(call.query, names)
 
 
-def _blame_queue(failure: Failure) -> NoReturn:
+def _blame_queue(failure: Failure) -> Failure:
     """Let an error name the parameter; it is the broker's way to point into a batch."""
     error = failure.value
     if isinstance(error, errors.WonderQError):
         error.pointer = None
         if isinstance(error, errors.NoSuchQueue):
             error.parameter = "queue"
-    failure.raiseException()
+    return failure

@@ -46,10 +46,9 @@ class Output:
         self._descriptor: Any = inner if isinstance(inner, FileDescriptor) else None
         self._wrapped = wrapped
         self._socket: socket | None = None if wrapped else getattr(self._descriptor, "socket", None)
-        # While the transport has bytes to write: how many were given to it, and how many up to the end of each answer
-        # that can be undone.
-        self._given = 0
+        self.given = 0
         self._full = False
+        # What was given up to the end of each answer that can be undone.
         self._undos: deque[tuple[int, Undo]] = deque()
 
     def write(self, data: bytes, undo: Undo | None = None) -> None:
@@ -60,7 +59,7 @@ class Output:
         """
         descriptor = self._descriptor
         if descriptor is not None and not descriptor._tempDataLen and not descriptor.dataBuffer:
-            if self._given:
+            if self.given:
                 self.empty()
             if self._socket is not None:
                 try:
@@ -71,11 +70,11 @@ class Output:
                 if sent == len(data):
                     return
                 data = data[sent:]
-        self._given += len(data)
+        self.given += len(data)
         self._transport.write(data)
         # Of a transport that does not show its buffer nothing is known but whether that is full.
         if undo is not None and (descriptor is not None or self._full):
-            self._undos.append((self._given, undo))
+            self._undos.append((self.given, undo))
 
     def full(self) -> None:
         """The transport says that its buffer is full."""
@@ -84,12 +83,12 @@ class Output:
     def empty(self) -> None:
         """The transport says that everything is sent."""
         self._full = False
-        self._given = 0
+        self.given = 0
         self._undos.clear()
 
     def unsent(self) -> int:
         """Return how many bytes the socket has not taken yet."""
-        if not self._given:
+        if not self.given:
             return 0
         descriptor = self._descriptor
         if descriptor is None:
@@ -108,10 +107,10 @@ class Output:
         """
         unsent, undos = self.unsent(), self._undos
         if self._descriptor is None:
-            unsent = 0 if finished else self._given
+            unsent = 0 if finished else self.given
         self._undos = deque()
         for end, undo in undos:
             # Encrypted bytes are more than those that were given, so then it is sure of the last answer only.
-            behind = self._given - end
+            behind = self.given - end
             if unsent > behind and not (self._wrapped and behind):
                 undo()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
 from wonderq.errors import BadRequest, InvalidParameter, InvalidQueueName, MissingParameter, UnknownParameter
@@ -12,10 +14,25 @@ from wonderq.model import MAX_ID, MAX_RECEIVE, queue_name
 MAX_QUEUES = 100
 """Queues that one receive may name."""
 
+KEPT = 4096
+"""Queries to remember for each call: as many consumers may ask for messages again and again."""
+
+SHORT = 200
+"""Bytes of a query that is remembered."""
+
 _DIGITS = len(str(MAX_ID))
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DURATION = re.compile(r"(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,9})?")
 _SHOWABLE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+
+
+T = TypeVar("T")
+
+
+def remembered(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
+    """Let a function that reads a query remember what it has read, for the queries that come again as they were."""
+    known = lru_cache(KEPT)(read)
+    return lambda raw: known(raw) if len(raw) <= SHORT else read(raw)
 
 
 def parse(raw: bytes, names: frozenset[str]) -> dict[str, str]:
@@ -74,6 +91,8 @@ def integers(value: str, name: str) -> list[int]:
 
     @raise InvalidParameter: they are none.
     """
+    if "," not in value:
+        return [integer(value, name, 1, MAX_ID)]
     values = value.split(",")
     if len(values) > MAX_RECEIVE:
         raise InvalidParameter(f"{name} takes at most {MAX_RECEIVE} numbers.", parameter=name)
