@@ -65,6 +65,11 @@ class Reactor(Clock):
                 call.called = 1
                 call.func(*call.args, **call.kw)
 
+    def gather(self) -> None:
+        """Let turns pass without anything new, so that what came during a sync waits no longer for more."""
+        self.turn()
+        self.turn()
+
 
 class Answer:
     """What has become of a Deferred."""
@@ -131,8 +136,7 @@ class Store:
 
     def gather(self) -> None:
         """Let turns pass without anything new, so that what came during a sync waits no longer for more."""
-        self.turn()
-        self.turn()
+        self.clock.gather()
 
     def commit(self, value: object = None, *, durable: bool = True) -> Answer:
         """Ask for an answer."""

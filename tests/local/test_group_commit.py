@@ -42,11 +42,6 @@ class Group:
         self.syncs.append(Deferred())
         return self.syncs[-1]
 
-    def gather(self) -> None:
-        """Let turns pass without anything new, so that what came during a sync waits no longer for more."""
-        self.clock.turn()
-        self.clock.turn()
-
     def note(self, *, synced: bool) -> Answer:
         """Note something and ask for an answer to it."""
         self.commit.note()
@@ -76,7 +71,7 @@ def test_the_turns_of_a_sync_make_one_write_and_one_sync_together() -> None:
         group.clock.turn()
     assert (group.writes, len(group.syncs)) == (1, 1)
     group.syncs[0].callback(None)
-    group.gather()
+    group.clock.gather()
     assert (group.writes, len(group.syncs)) == (2, 2)
     group.syncs[1].callback(None)
     assert all(answers)
@@ -94,7 +89,7 @@ def test_what_was_written_when_the_interval_ended_during_a_sync_is_synced_after_
     group.clock.advance(INTERVAL)
     assert len(group.syncs) == 1
     group.syncs[0].callback(None)
-    group.gather()
+    group.clock.gather()
     assert len(group.syncs) == 2
 
 
@@ -176,7 +171,7 @@ def test_whoever_waits_only_for_the_writing_does_not_wait_for_others_after_a_syn
     group.clock.turn()
     assert received
     assert (group.writes, len(group.syncs)) == (2, 1)
-    group.gather()
+    group.clock.gather()
     assert (group.writes, len(group.syncs)) == (2, 2)
 
 
@@ -213,6 +208,6 @@ def test_what_is_synced_is_answered_though_the_next_transaction_fails(fault: Bas
     group.syncs[0].callback(None)
     assert safe.outcome == [None]
     with nullcontext() if isinstance(fault, OSError) else pytest.raises(ZeroDivisionError):
-        group.gather()
+        group.clock.gather()
     assert later.failed(StoreUnavailable)
     assert group.faults == [fault]

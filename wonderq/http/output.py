@@ -37,6 +37,8 @@ class Output:
     A transport of Twisted's writes in the next turn of the reactor, and asks the kernel twice for it: to tell when the
     socket takes bytes, and to tell no more.  A socket nearly always takes an answer at once, so it is asked first; what
     it does not take goes the usual way.
+
+    @ivar given: bytes that were given to the transport since it last had none to write; 0 while it has none.
     """
 
     def __init__(self, transport: ITransport) -> None:

@@ -91,8 +91,6 @@ def integers(value: str, name: str) -> list[int]:
 
     @raise InvalidParameter: they are none.
     """
-    if "," not in value:
-        return [integer(value, name, 1, MAX_ID)]
     values = value.split(",")
     if len(values) > MAX_RECEIVE:
         raise InvalidParameter(f"{name} takes at most {MAX_RECEIVE} numbers.", parameter=name)

@@ -38,8 +38,7 @@ class RecentMessages:
             return
         self._messages[message.id] = message
         self._size += size
-        if self._size > self._limit:
-            self._shrink()
+        self._shrink()
 
     def change(self, message: Message) -> None:
         """Replace a message that is here."""

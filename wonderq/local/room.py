@@ -57,9 +57,6 @@ class Room:
         if not noted or self._left is None:
             self._left = self._free() - self._pending()
         needed = 2 * (noted + size)
-        if self._refused is None and self._left - needed >= self._min_free:
-            # As always.
-            return True
         if not self._fits(self._left, needed):
             if self._refused is None:
                 self._on_change(False)
